@@ -1,0 +1,210 @@
+//! A storage in memory that can be told to fail, and a system view that answers what it is told.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    HostError, IdentityToken, PluginEnvironment, READ_ONLY_STORAGE, ReplicationState, RotationJob,
+    Storage, StorageEntry, StorageError, SystemView,
+};
+
+/// What [`InMemoryStorage`] may be told to refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageFault {
+    /// Every put and delete says that the node may not write.
+    ReadOnly,
+    /// Every put fails.
+    Put,
+    /// Every get fails.
+    Get,
+    /// Every delete fails.
+    Delete,
+    /// Every list fails.
+    List,
+}
+
+/// A mount's storage in memory.
+#[derive(Debug, Default)]
+pub struct InMemoryStorage {
+    entries: Mutex<BTreeMap<String, Vec<u8>>>,
+    fault: Mutex<Option<(StorageFault, String)>>,
+}
+
+impl InMemoryStorage {
+    /// From now on, calls of this kind fail when their key starts with `prefix`.
+    pub fn fail(&self, fault: StorageFault, prefix: &str) {
+        *lock(&self.fault) = Some((fault, prefix.to_owned()));
+    }
+
+    /// From now on nothing fails.
+    pub fn heal(&self) {
+        *lock(&self.fault) = None;
+    }
+
+    /// Every key in the storage.
+    pub fn keys(&self) -> Vec<String> {
+        lock(&self.entries).keys().cloned().collect()
+    }
+
+    /// The text under `key`.
+    pub fn text(&self, key: &str) -> Option<String> {
+        lock(&self.entries)
+            .get(key)
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+    }
+
+    /// Stores a text.
+    pub fn set_text(&self, key: &str, text: &str) {
+        lock(&self.entries).insert(key.to_owned(), text.as_bytes().to_vec());
+    }
+
+    fn check(&self, faults: &[StorageFault], key: &str) -> Result<(), StorageError> {
+        match &*lock(&self.fault) {
+            Some((fault, prefix)) if faults.contains(fault) && key.starts_with(prefix.as_str()) => {
+                Err(match fault {
+                    StorageFault::ReadOnly => StorageError::from_host(READ_ONLY_STORAGE),
+                    other => StorageError::from_host(format!("storage told to fail: {other:?}")),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for InMemoryStorage {
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.check(&[StorageFault::List], prefix)?;
+        let mut names: Vec<String> = lock(&self.entries)
+            .keys()
+            .filter_map(|key| key.strip_prefix(prefix))
+            .map(|rest| match rest.split_once('/') {
+                Some((folder, _)) => format!("{folder}/"),
+                None => rest.to_owned(),
+            })
+            .collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.check(&[StorageFault::Get], key)?;
+        Ok(lock(&self.entries)
+            .get(key)
+            .map(|value| StorageEntry::new(key, value.clone())))
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.check(&[StorageFault::ReadOnly, StorageFault::Put], &entry.key)?;
+        lock(&self.entries).insert(entry.key, entry.value);
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.check(&[StorageFault::ReadOnly, StorageFault::Delete], key)?;
+        lock(&self.entries).remove(key);
+        Ok(())
+    }
+}
+
+/// A system view that answers what its fields say.
+#[derive(Clone, Debug)]
+pub struct StaticSystemView {
+    /// Default lease TTL of the mount.
+    pub default_lease_ttl: Duration,
+    /// Maximum lease TTL of the mount.
+    pub max_lease_ttl: Duration,
+    /// Replication state bits.
+    pub replication_state: ReplicationState,
+    /// Whether the mount is local.
+    pub local_mount: bool,
+    /// Whether the host has Vault's rotation and identity calls, which then answer as Vault
+    /// Community does; else they are unsupported, as on OpenBao.
+    pub vault_calls: bool,
+}
+
+impl Default for StaticSystemView {
+    fn default() -> Self {
+        Self {
+            default_lease_ttl: Duration::from_hours(768),
+            max_lease_ttl: Duration::from_hours(768),
+            replication_state: ReplicationState::default(),
+            local_mount: false,
+            vault_calls: false,
+        }
+    }
+}
+
+#[async_trait]
+impl SystemView for StaticSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, HostError> {
+        Ok(self.default_lease_ttl)
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Duration, HostError> {
+        Ok(self.max_lease_ttl)
+    }
+
+    async fn tainted(&self) -> Result<bool, HostError> {
+        Ok(false)
+    }
+
+    async fn replication_state(&self) -> Result<ReplicationState, HostError> {
+        Ok(self.replication_state)
+    }
+
+    async fn local_mount(&self) -> Result<bool, HostError> {
+        Ok(self.local_mount)
+    }
+
+    async fn plugin_env(&self) -> Result<PluginEnvironment, HostError> {
+        Ok(PluginEnvironment {
+            version: "9.9.9".to_owned(),
+        })
+    }
+
+    async fn generate_identity_token(
+        &self,
+        _audience: &str,
+        _ttl: Duration,
+    ) -> Result<IdentityToken, HostError> {
+        if self.vault_calls {
+            Err(HostError::Failed(
+                "plugin workload identity not supported in Vault community edition".to_owned(),
+            ))
+        } else {
+            Err(HostError::Unsupported("GenerateIdentityToken"))
+        }
+    }
+
+    async fn register_rotation_job(&self, _job: RotationJob) -> Result<String, HostError> {
+        if self.vault_calls {
+            Err(HostError::Failed(
+                "rotation manager capabilities not supported in Vault community edition".to_owned(),
+            ))
+        } else {
+            Err(HostError::Unsupported("RegisterRotationJob"))
+        }
+    }
+
+    async fn deregister_rotation_job(
+        &self,
+        _mount_point: &str,
+        _path: &str,
+    ) -> Result<(), HostError> {
+        if self.vault_calls {
+            Ok(())
+        } else {
+            Err(HostError::Unsupported("DeregisterRotationJob"))
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

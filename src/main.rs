@@ -1,0 +1,3 @@
+//! The plugin process.
+
+fn main() {}
