@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod environment;
+pub mod framework;
+pub mod go_duration;
 pub mod logical;
 pub mod secret;

@@ -1,0 +1,256 @@
+//! Vault's forgiving decoding: one implementation of [`FieldValue`] per type of field.
+//!
+//! Clients send the same thing in many spellings: `"3600"`, `3600` and `"1h"`; `a,b` and
+//! `["a", "b"]`; `k=v`, `["k=v"]` and `{"k": "v"}`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::go_duration;
+use crate::secret::SecretString;
+
+/// The type of a field as help texts and the OpenAPI document name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// A text.
+    String,
+    /// A whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// A number of seconds, or a text with units.
+    DurationSecond,
+    /// A list of texts, or one text with commas.
+    CommaStringSlice,
+    /// Texts by name.
+    KeyValuePairs,
+    /// Any JSON object; as text too where the field says so.
+    Map,
+    /// A point in time.
+    Time,
+}
+
+impl FieldType {
+    /// The word in help texts.
+    pub fn help_name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Int => "int",
+            Self::Bool => "bool",
+            Self::DurationSecond => "duration (sec)",
+            Self::CommaStringSlice => "slice",
+            Self::KeyValuePairs => "keypair",
+            Self::Map => "map",
+            Self::Time => "time",
+        }
+    }
+
+    /// The schema in the OpenAPI document.
+    pub fn openapi_schema(self) -> Value {
+        match self {
+            Self::String => json!({"type": "string"}),
+            Self::Int => json!({"type": "integer"}),
+            Self::Bool => json!({"type": "boolean"}),
+            Self::DurationSecond => json!({"type": "integer", "format": "seconds"}),
+            Self::CommaStringSlice => json!({"type": "array", "items": {"type": "string"}}),
+            Self::KeyValuePairs => json!({"type": "object", "format": "kvpairs"}),
+            Self::Map => json!({"type": "object", "format": "map"}),
+            Self::Time => json!({"type": "string", "format": "date-time"}),
+        }
+    }
+}
+
+/// A value that a field can be decoded to.
+pub trait FieldValue: Sized + 'static {
+    /// How the field is shown to users.
+    const TYPE: FieldType;
+
+    /// Decodes what a client sent; never called with `null`, which counts as not sent.
+    fn decode(value: &Value) -> Result<Self, String>;
+
+    /// The value in JSON, for showing a default.
+    fn encode(&self) -> Value;
+}
+
+impl FieldValue for String {
+    const TYPE: FieldType = FieldType::String;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Number(number) => Ok(number.to_string()),
+            // The form in which Go's decoder has always turned these to text.
+            Value::Bool(flag) => Ok(if *flag { "1" } else { "0" }.to_owned()),
+            other => Err(format!("expected a text, got {}", kind_of(other))),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::from(self.as_str())
+    }
+}
+
+impl FieldValue for SecretString {
+    const TYPE: FieldType = FieldType::String;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        String::decode(value).map(Self::from)
+    }
+
+    fn encode(&self) -> Value {
+        Value::from("")
+    }
+}
+
+impl FieldValue for i64 {
+    const TYPE: FieldType = FieldType::Int;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Number(number) => number
+                .as_i64()
+                .ok_or_else(|| format!("{number} is not a whole number")),
+            Value::String(text) if text.trim().is_empty() => Ok(0),
+            Value::String(text) => text
+                .trim()
+                .parse()
+                .map_err(|_| format!("{text:?} is not a whole number")),
+            Value::Bool(flag) => Ok(Self::from(*flag)),
+            other => Err(format!("expected a whole number, got {}", kind_of(other))),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+impl FieldValue for bool {
+    const TYPE: FieldType = FieldType::Bool;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Bool(flag) => Ok(*flag),
+            Value::Number(number) => Ok(number.as_f64() != Some(0.0)),
+            Value::String(text) => match text.trim() {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Ok(false),
+                other => Err(format!("{other:?} is neither true nor false")),
+            },
+            other => Err(format!("expected true or false, got {}", kind_of(other))),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
+/// Whole seconds; a smaller part that was sent is cut off.
+impl FieldValue for Duration {
+    const TYPE: FieldType = FieldType::DurationSecond;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        let text = match value {
+            Value::Number(number) if number.is_f64() => {
+                return Err(format!("{number} is not a whole number of seconds"));
+            }
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            other => {
+                return Err(format!(
+                    "expected a number of seconds or a text such as \"1h\", got {}",
+                    kind_of(other)
+                ));
+            }
+        };
+        let duration = go_duration::parse(&text).map_err(|error| error.to_string())?;
+        Ok(Self::from_secs(duration.as_secs()))
+    }
+
+    fn encode(&self) -> Value {
+        Value::from(self.as_secs())
+    }
+}
+
+impl FieldValue for Vec<String> {
+    const TYPE: FieldType = FieldType::CommaStringSlice;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Array(items) => items
+                .iter()
+                .map(|item| String::decode(item).map(|text| text.trim().to_owned()))
+                .collect(),
+            Value::Object(_) => Err("expected a list or a text with commas, got an object".into()),
+            scalar => {
+                let text = String::decode(scalar)?;
+                if text.trim().is_empty() {
+                    return Ok(Self::new());
+                }
+                Ok(text.split(',').map(|item| item.trim().to_owned()).collect())
+            }
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::from(self.clone())
+    }
+}
+
+impl FieldValue for BTreeMap<String, String> {
+    const TYPE: FieldType = FieldType::KeyValuePairs;
+
+    fn decode(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::Object(object) => object
+                .iter()
+                .map(|(key, value)| match value {
+                    Value::Null => Ok((key.clone(), String::new())),
+                    value => String::decode(value)
+                        .map(|text| (key.clone(), text))
+                        .map_err(|reason| format!("value of {key:?}: {reason}")),
+                })
+                .collect(),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| String::decode(item).and_then(|text| pair(&text)))
+                .collect(),
+            scalar => {
+                let text = String::decode(scalar)?;
+                if text.is_empty() {
+                    return Ok(Self::new());
+                }
+                Ok(Self::from([pair(&text)?]))
+            }
+        }
+    }
+
+    fn encode(&self) -> Value {
+        self.iter()
+            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("invalid key pair {text:?}")),
+    }
+}
+
+/// The kind of a JSON value in a message, never its content.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

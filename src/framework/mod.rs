@@ -1,0 +1,284 @@
+//! A secrets engine from declarations: paths with typed fields, leases, the write-ahead log,
+//! help texts and the OpenAPI document.
+//!
+//! It knows nothing of AWS nor of gRPC; an engine of another kind could be written on it unchanged.
+//! May depend on: [`crate::logical`] and the leaves.
+
+mod field;
+mod field_type;
+mod help;
+mod openapi;
+mod path;
+pub mod pattern;
+mod rollback;
+mod secret_type;
+pub mod wal;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+pub use field::{Field, FieldData, FieldSchema};
+pub use field_type::{FieldType, FieldValue};
+pub use path::{Answer, OperationDocs, Path, PathDocs, ResponseField};
+pub use secret_type::{SecretType, leased_response};
+
+use self::path::Route;
+use self::pattern::{Captures, PatternError};
+use crate::clock::Clock;
+use crate::logical::{
+    self, Error, JsonObject, Operation, READ_ONLY_STORAGE, Request, Response, SpecialPaths,
+    Storage, SystemView,
+};
+
+/// What an engine does beside answering its paths. Every method may be left out.
+#[async_trait]
+pub trait Lifecycle: Send + Sync + 'static {
+    /// Storage is writable for the first time.
+    async fn initialize(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The host's timer: about once a minute on the active node.
+    async fn periodic(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Undoes the work that a WAL entry speaks of; `Ok` deletes the entry.
+    async fn roll_back(
+        self: Arc<Self>,
+        _storage: Arc<dyn Storage>,
+        _kind: &str,
+        _data: Value,
+    ) -> Result<(), Error> {
+        Err(Error::internal("unknown type to rollback"))
+    }
+
+    /// Another node changed what is stored under `key`.
+    async fn invalidate_key(&self, _key: &str) {}
+
+    /// The host's rotation manager says that it is time (Vault Enterprise).
+    async fn rotate(self: Arc<Self>, _request: Request) -> Answer {
+        Err(Error::UnsupportedOperation)
+    }
+
+    /// The mount goes away.
+    async fn cleanup(&self) {}
+}
+
+/// All that an engine declares, shared by its mounts.
+pub struct Declaration<S> {
+    routes: Vec<Route<S>>,
+    secret_types: Vec<SecretType<S>>,
+    description: &'static str,
+    special_paths: SpecialPaths,
+    wal_rollback_min_age: Duration,
+}
+
+impl<S: Lifecycle> Declaration<S> {
+    /// Compiles the paths. `description` is the engine's own help text.
+    pub fn new(
+        description: &'static str,
+        paths: Vec<Path<S>>,
+        secret_types: Vec<SecretType<S>>,
+    ) -> Result<Self, PatternError> {
+        Ok(Self {
+            routes: paths
+                .into_iter()
+                .map(Path::compile)
+                .collect::<Result<_, _>>()?,
+            secret_types,
+            description,
+            special_paths: SpecialPaths::default(),
+            wal_rollback_min_age: Duration::from_mins(10),
+        })
+    }
+
+    /// Sets the paths that the host treats in a special way.
+    #[must_use]
+    pub fn special_paths(mut self, special_paths: SpecialPaths) -> Self {
+        self.special_paths = special_paths;
+        self
+    }
+
+    /// Sets how old a WAL entry must be before it is rolled back; ten minutes if not set.
+    #[must_use]
+    pub fn wal_rollback_min_age(mut self, age: Duration) -> Self {
+        self.wal_rollback_min_age = age;
+        self
+    }
+
+    /// The keys that the answer to `operation` on `path` may hold; `None` when nothing answers it.
+    pub fn response_fields(
+        &self,
+        operation: &Operation,
+        path: &str,
+    ) -> Option<&'static [ResponseField]> {
+        let (route, _) = self.route(path).ok()?;
+        let (_, docs) = route.operations.get(operation)?;
+        Some(docs.response)
+    }
+
+    fn route(&self, path: &str) -> Result<(&Route<S>, Captures), Error> {
+        self.routes
+            .iter()
+            .find_map(|route| Some((route, route.pattern.captures(path)?)))
+            .ok_or(Error::UnsupportedPath)
+    }
+}
+
+impl<S> fmt::Debug for Declaration<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.routes.iter().map(|route| route.pattern.template()))
+            .finish()
+    }
+}
+
+/// One mount of a declared engine.
+pub struct Backend<S> {
+    declaration: Arc<Declaration<S>>,
+    state: Arc<S>,
+    system: Arc<dyn SystemView>,
+    clock: Arc<dyn Clock>,
+}
+
+impl<S: Lifecycle> Backend<S> {
+    /// A mount with its own state.
+    pub fn new(
+        declaration: Arc<Declaration<S>>,
+        state: Arc<S>,
+        system: Arc<dyn SystemView>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            declaration,
+            state,
+            system,
+            clock,
+        }
+    }
+
+    async fn answer(&self, mut request: Request) -> Answer {
+        let (route, captures) = self.declaration.route(&request.path)?;
+        let (handler, docs) = route
+            .operations
+            .get(&request.operation)
+            .ok_or(Error::UnsupportedOperation)?;
+        if docs.forward && self.must_forward().await {
+            return Err(Error::ReadOnly(READ_ONLY_STORAGE.to_owned()));
+        }
+        let raw = std::mem::take(&mut request.data);
+        let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
+        let warnings = data.warnings();
+        let answer = handler(Arc::clone(&self.state), request, data).await?;
+        Ok(answer.map(|mut response| {
+            response.warnings.extend(warnings);
+            response
+        }))
+    }
+
+    /// Whether this node leaves writes to another one. A host that cannot say has no replication.
+    async fn must_forward(&self) -> bool {
+        let Ok(state) = self.system.replication_state().await else {
+            return false;
+        };
+        state.is_performance_standby()
+            || state.is_performance_secondary() && !self.system.local_mount().await.unwrap_or(false)
+    }
+
+    async fn help(&self, request: &Request) -> Answer {
+        let path = request.path.trim_end_matches('/');
+        let prefix = request
+            .data
+            .get("requestResponsePrefix")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let (text, routes) = if path.is_empty() {
+            let text = help::engine(self.declaration.description, &self.declaration.routes);
+            (text, self.declaration.routes.iter().collect())
+        } else {
+            let (route, _) = self.declaration.route(path)?;
+            (help::path(path, route), vec![route])
+        };
+        let version = self.system.plugin_env().await.unwrap_or_default().version;
+        let document = openapi::document(&routes, prefix, &version);
+        Ok(Some(Response::data(JsonObject::from_iter([
+            ("help".to_owned(), Value::from(text)),
+            ("see_also".to_owned(), Value::Null),
+            ("openapi".to_owned(), document),
+        ]))))
+    }
+}
+
+#[async_trait]
+impl<S: Lifecycle> logical::Backend for Backend<S> {
+    fn special_paths(&self) -> SpecialPaths {
+        self.declaration.special_paths.clone()
+    }
+
+    async fn initialize(&self, storage: Arc<dyn Storage>) -> Result<(), Error> {
+        Arc::clone(&self.state).initialize(storage).await
+    }
+
+    async fn handle_request(&self, mut request: Request) -> Answer {
+        let state = Arc::clone(&self.state);
+        match request.operation {
+            Operation::Renew => {
+                let (found, secret) =
+                    secret_type::find(&self.declaration.secret_types, &mut request)?;
+                found.renew(state, request, secret).await
+            }
+            Operation::Revoke => {
+                let (found, secret) =
+                    secret_type::find(&self.declaration.secret_types, &mut request)?;
+                found.revoke(state, request, secret).await
+            }
+            Operation::Rollback => {
+                rollback::run(
+                    &state,
+                    &request,
+                    self.clock.now(),
+                    self.declaration.wal_rollback_min_age,
+                )
+                .await?;
+                Ok(None)
+            }
+            Operation::Rotate => state.rotate(request).await,
+            Operation::Help => self.help(&request).await,
+            _ => self.answer(request).await,
+        }
+    }
+
+    async fn handle_existence_check(&self, mut request: Request) -> Result<Option<bool>, Error> {
+        let (route, captures) = self.declaration.route(&request.path)?;
+        let Some(exists) = &route.exists else {
+            return Ok(None);
+        };
+        let raw = std::mem::take(&mut request.data);
+        let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
+        exists(Arc::clone(&self.state), request, data)
+            .await
+            .map(Some)
+    }
+
+    async fn invalidate_key(&self, key: &str) {
+        self.state.invalidate_key(key).await;
+    }
+
+    async fn cleanup(&self) {
+        self.state.cleanup().await;
+    }
+}
+
+impl<S> fmt::Debug for Backend<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").finish_non_exhaustive()
+    }
+}

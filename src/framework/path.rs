@@ -1,0 +1,168 @@
+//! A path: its pattern, its fields, what answers each operation, and its documentation.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::field::{Field, FieldData, FieldSchema};
+use super::field_type::{FieldType, FieldValue};
+use super::pattern::{Pattern, PatternError};
+use crate::logical::{Error, Operation, Request, Response};
+
+/// What a handler gives back; `Ok(None)` is the answer without content.
+pub type Answer = Result<Option<Response>, Error>;
+
+pub(super) type Handler<S> =
+    Box<dyn Fn(Arc<S>, Request, FieldData) -> BoxFuture<'static, Answer> + Send + Sync>;
+type ExistenceCheck<S> = Box<
+    dyn Fn(Arc<S>, Request, FieldData) -> BoxFuture<'static, Result<bool, Error>> + Send + Sync,
+>;
+
+/// One path of an engine whose state is `S`.
+pub struct Path<S> {
+    template: &'static str,
+    fields: Vec<FieldSchema>,
+    operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
+    exists: Option<ExistenceCheck<S>>,
+    docs: PathDocs,
+}
+
+/// What help texts and the OpenAPI document say of a path.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PathDocs {
+    /// One line.
+    pub synopsis: &'static str,
+    /// The whole story.
+    pub description: &'static str,
+    /// Ends the operation ids; with one text per choice of the pattern, separated by `|`. Empty
+    /// takes the path's own words.
+    pub operation_suffix: &'static str,
+}
+
+/// What the OpenAPI document says of one operation, and whether standbys may answer it.
+#[derive(Clone, Copy, Debug)]
+pub struct OperationDocs {
+    /// One line; empty takes the path's synopsis.
+    pub summary: &'static str,
+    /// The verb of the operation id; empty takes the operation's own.
+    pub verb: &'static str,
+    /// Like [`PathDocs::operation_suffix`], for this operation only.
+    pub suffix: &'static str,
+    /// Standbys and secondaries hand the request to the active node.
+    pub forward: bool,
+    /// What the answer's data may hold.
+    pub response: &'static [ResponseField],
+}
+
+impl OperationDocs {
+    /// Nothing said.
+    pub const NONE: Self = Self {
+        summary: "",
+        verb: "",
+        suffix: "",
+        forward: false,
+        response: &[],
+    };
+}
+
+/// One key of an answer's data.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseField {
+    /// The key.
+    pub name: &'static str,
+    /// The type of its value; any of them may be `null`.
+    pub field_type: FieldType,
+    /// What it tells.
+    pub description: &'static str,
+}
+
+impl<S: Send + Sync + 'static> Path<S> {
+    /// A path that matches `template` (see [`super::pattern`]).
+    pub fn new(template: &'static str) -> Self {
+        Self {
+            template,
+            fields: Vec::new(),
+            operations: BTreeMap::new(),
+            exists: None,
+            docs: PathDocs::default(),
+        }
+    }
+
+    /// Declares a field, captured from the path or sent with the request.
+    #[must_use]
+    pub fn field<T: FieldValue>(mut self, field: &Field<T>) -> Self {
+        self.fields.push(field.schema());
+        self
+    }
+
+    /// Sets what answers `operation`.
+    #[must_use]
+    pub fn on<F, R>(self, operation: Operation, handler: F) -> Self
+    where
+        F: Fn(Arc<S>, Request, FieldData) -> R + Send + Sync + 'static,
+        R: Future<Output = Answer> + Send + 'static,
+    {
+        self.on_with(operation, OperationDocs::NONE, handler)
+    }
+
+    /// Sets what answers `operation`, with its documentation.
+    #[must_use]
+    pub fn on_with<F, R>(mut self, operation: Operation, docs: OperationDocs, handler: F) -> Self
+    where
+        F: Fn(Arc<S>, Request, FieldData) -> R + Send + Sync + 'static,
+        R: Future<Output = Answer> + Send + 'static,
+    {
+        let handler: Handler<S> =
+            Box::new(move |state, request, data| handler(state, request, data).boxed());
+        self.operations.insert(operation, (handler, docs));
+        self
+    }
+
+    /// Sets what tells create from update. Without it every write is an update.
+    #[must_use]
+    pub fn exists<F, R>(mut self, check: F) -> Self
+    where
+        F: Fn(Arc<S>, Request, FieldData) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<bool, Error>> + Send + 'static,
+    {
+        self.exists = Some(Box::new(move |state, request, data| {
+            check(state, request, data).boxed()
+        }));
+        self
+    }
+
+    /// Sets the documentation.
+    #[must_use]
+    pub fn docs(mut self, docs: PathDocs) -> Self {
+        self.docs = docs;
+        self
+    }
+
+    pub(super) fn compile(self) -> Result<Route<S>, PatternError> {
+        Ok(Route {
+            pattern: Pattern::new(self.template)?,
+            fields: self.fields.into(),
+            operations: self.operations,
+            exists: self.exists,
+            docs: self.docs,
+        })
+    }
+}
+
+impl<S> std::fmt::Debug for Path<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Path").field(&self.template).finish()
+    }
+}
+
+/// A [`Path`] ready to match requests.
+pub(super) struct Route<S> {
+    pub(super) pattern: Pattern,
+    pub(super) fields: Arc<[FieldSchema]>,
+    pub(super) operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
+    pub(super) exists: Option<ExistenceCheck<S>>,
+    pub(super) docs: PathDocs,
+}

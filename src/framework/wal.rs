@@ -1,0 +1,83 @@
+//! The write-ahead log: what is about to be made outside is written down first, so that a crash
+//! leaves nothing behind for ever.
+//!
+//! An entry is `wal/<uuid>` with `{"type": …, "data": …, "created_at": <unix seconds>}`, the form
+//! of the Go framework, so that entries survive a change of engine in both directions.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::logical::{Storage, StorageEntry, StorageError};
+
+/// The storage prefix of all entries. Not replicated: every cluster undoes its own work.
+pub const WAL_PREFIX: &str = "wal/";
+
+/// The name of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalId(String);
+
+/// One entry.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WalEntry {
+    /// What kind of work it is about.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// What the engine needs to undo it.
+    #[serde(default)]
+    pub data: Value,
+    /// Unix seconds.
+    #[serde(default)]
+    pub created_at: i64,
+}
+
+#[derive(Serialize)]
+struct Record<'a, T> {
+    r#type: &'a str,
+    data: &'a T,
+    created_at: i64,
+}
+
+/// Stores an entry. To be called before the outside world hears of the work.
+pub async fn put<T: Serialize + Sync>(
+    storage: &dyn Storage,
+    kind: &str,
+    data: &T,
+    now: OffsetDateTime,
+) -> Result<WalId, StorageError> {
+    let id = WalId(Uuid::new_v4().to_string());
+    let record = Record {
+        r#type: kind,
+        data,
+        created_at: now.unix_timestamp(),
+    };
+    let text = serde_json::to_vec(&record)
+        .map_err(|error| StorageError::Failed(format!("cannot encode WAL entry: {error}")))?;
+    storage.put(StorageEntry::new(key(&id), text)).await?;
+    Ok(id)
+}
+
+/// Forgets an entry: the work is finished or undone.
+pub async fn delete(storage: &dyn Storage, id: &WalId) -> Result<(), StorageError> {
+    storage.delete(&key(id)).await
+}
+
+/// The names of all entries.
+pub async fn list(storage: &dyn Storage) -> Result<Vec<WalId>, StorageError> {
+    Ok(storage
+        .list(WAL_PREFIX)
+        .await?
+        .into_iter()
+        .map(WalId)
+        .collect())
+}
+
+/// Reads an entry; `None` when it is gone.
+pub async fn get(storage: &dyn Storage, id: &WalId) -> Result<Option<WalEntry>, StorageError> {
+    crate::logical::get_json(storage, &key(id)).await
+}
+
+fn key(id: &WalId) -> String {
+    format!("{WAL_PREFIX}{}", id.0)
+}
