@@ -213,7 +213,7 @@ mod tests {
     fn durations_print_as_go_prints_them() {
         for (duration, text) in [
             (Duration::ZERO, "0s"),
-            (Duration::from_secs(1800), "30m0s"),
+            (Duration::from_mins(30), "30m0s"),
             (Duration::from_hours(12), "12h0m0s"),
             (Duration::from_millis(1500), "1.5s"),
             (Duration::from_secs(61), "1m1s"),
