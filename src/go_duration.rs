@@ -29,43 +29,39 @@ pub fn parse(text: &str) -> Result<Duration, ParseError> {
     if trimmed.is_empty() {
         return Ok(Duration::ZERO);
     }
-    if let Some(positive) = trimmed.strip_prefix('-') {
-        return match parse(positive) {
-            Ok(value) if value.is_zero() => Ok(value),
-            Ok(_) => Err(ParseError::Negative(trimmed.to_owned())),
-            Err(error) => Err(error),
-        };
+    let negative = trimmed.starts_with('-');
+    let unsigned = trimmed.strip_prefix(['-', '+']).unwrap_or(trimmed);
+    let nanoseconds =
+        nanoseconds(unsigned).ok_or_else(|| ParseError::Malformed(text.to_owned()))?;
+    if negative && nanoseconds > 0 {
+        return Err(ParseError::Negative(trimmed.to_owned()));
     }
-    let malformed = || ParseError::Malformed(text.to_owned());
-    let too_long = || ParseError::TooLong(text.to_owned());
-    let unsigned = trimmed.strip_prefix('+').unwrap_or(trimmed);
+    bounded(nanoseconds).ok_or_else(|| ParseError::TooLong(text.to_owned()))
+}
 
+/// The nanoseconds of a text without sign; the largest number there is when it is larger.
+fn nanoseconds(unsigned: &str) -> Option<u128> {
     if let Some(seconds) = whole(unsigned, 1) {
-        return bounded(seconds).ok_or_else(too_long);
+        return Some(seconds);
     }
-    if let Some(seconds) = unsigned
-        .strip_suffix('d')
-        .and_then(|days| whole(days, 24 * 60 * 60))
-    {
-        return bounded(seconds).ok_or_else(too_long);
+    if let Some(days) = unsigned.strip_suffix('d') {
+        return whole(days, 24 * 60 * 60);
     }
-
     let mut total: u128 = 0;
     let mut rest = unsigned;
-    while !rest.is_empty() {
-        let number_end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(malformed)?;
-        let (number, after) = rest.split_at(number_end);
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(after.len());
-        let (unit, next) = after.split_at(unit_end);
-        let nanoseconds = nanoseconds_of(number, unit).ok_or_else(malformed)?;
-        total = total.checked_add(nanoseconds).ok_or_else(too_long)?;
+    loop {
+        let (number, after) = rest.split_at(rest.find(|c| !in_number(c))?);
+        let (unit, next) = after.split_at(after.find(in_number).unwrap_or(after.len()));
+        total = total.saturating_add(nanoseconds_of(number, unit)?);
+        if next.is_empty() {
+            return Some(total);
+        }
         rest = next;
     }
-    bounded(total).ok_or_else(too_long)
+}
+
+fn in_number(c: char) -> bool {
+    c.is_ascii_digit() || c == '.'
 }
 
 /// `digits` whole units of `seconds` each, in nanoseconds.
@@ -99,15 +95,15 @@ fn nanoseconds_of(number: &str, unit: &str) -> Option<u128> {
     if integer.is_empty() && fraction.is_empty() || fraction.contains('.') {
         return None;
     }
-    let mut total = if integer.is_empty() {
-        0
-    } else {
-        integer.parse::<u128>().ok()?.checked_mul(unit)?
+    let mut total = match integer {
+        "" => 0,
+        // Only digits come here, so a number that does not parse is too long.
+        digits => digits.parse().unwrap_or(u128::MAX).saturating_mul(unit),
     };
     let mut share = unit;
     for digit in fraction.bytes() {
         share /= 10;
-        total = total.checked_add(u128::from(digit - b'0').checked_mul(share)?)?;
+        total = total.saturating_add(u128::from(digit - b'0') * share);
     }
     Some(total)
 }
@@ -196,7 +192,10 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_the_text_in_the_message() {
-        for text in ["soon", "1d2h", "1h30", "5x", ".", "1..5s", "1.2.3s", "h"] {
+        for text in [
+            "soon", "1d2h", "1.5d", "90.5", "1h30", "5x", "5D", ".", "1..5s", "1.2.3s", "h", "d",
+            "-", "+", "--5", "-+5", "1 h", "٣s",
+        ] {
             assert_eq!(parse(text), Err(ParseError::Malformed(text.to_owned())));
         }
         assert_eq!(parse("-5m"), Err(ParseError::Negative("-5m".to_owned())));
@@ -204,9 +203,16 @@ mod tests {
             "999999999999999999999999999999999999999999",
             "200000d",
             "3000000h",
+            "999999999999999999999999999999999999999999h",
         ] {
             assert_eq!(parse(text), Err(ParseError::TooLong(text.to_owned())));
         }
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_signs_is_refused_however_long_it_is() {
+        let signs = "-".repeat(1 << 20);
+        assert_eq!(parse(&signs), Err(ParseError::Malformed(signs.clone())));
     }
 
     #[test]
