@@ -20,6 +20,7 @@ pub struct Field<T> {
     query: bool,
     sensitive: bool,
     label: &'static str,
+    example: &'static str,
     decoded: PhantomData<fn() -> T>,
 }
 
@@ -35,6 +36,7 @@ impl<T: FieldValue> Field<T> {
             query: false,
             sensitive: false,
             label: "",
+            example: "",
             decoded: PhantomData,
         }
     }
@@ -81,6 +83,13 @@ impl<T: FieldValue> Field<T> {
         self
     }
 
+    /// A value that user interfaces show as a sample.
+    #[must_use]
+    pub const fn example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+
     /// The name on the wire.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -97,6 +106,7 @@ impl<T: FieldValue> Field<T> {
             query: self.query,
             sensitive: self.sensitive,
             label: self.label,
+            example: self.example,
             check: |value| T::decode(value).map(drop),
         }
     }
@@ -129,6 +139,8 @@ pub struct FieldSchema {
     pub sensitive: bool,
     /// Its name in user interfaces; empty for none.
     pub label: &'static str,
+    /// A sample value for user interfaces; empty for none.
+    pub example: &'static str,
     check: fn(&Value) -> Result<(), String>,
 }
 
@@ -147,13 +159,13 @@ impl FieldData {
         captures: Captures,
         fields: Arc<[FieldSchema]>,
     ) -> Result<Self, Error> {
+        raw.retain(|_, value| !value.is_null());
         let mut replaced = Vec::new();
         for (name, value) in captures {
             if raw.insert(name.to_owned(), Value::from(value)).is_some() {
                 replaced.push(name);
             }
         }
-        raw.retain(|_, value| !value.is_null());
         for field in &*fields {
             if let Some(value) = raw.get(field.name) {
                 (field.check)(value).map_err(|reason| {
@@ -176,9 +188,10 @@ impl FieldData {
         debug_assert!(
             self.fields
                 .iter()
-                .any(|declared| declared.name == field.name),
-            "field {:?} is not declared on this path",
-            field.name
+                .any(|declared| declared.name == field.name && declared.field_type == T::TYPE),
+            "field {:?} is not declared on this path as {:?}",
+            field.name,
+            T::TYPE
         );
         // Checked when the request came in, so a failure cannot happen here.
         self.raw

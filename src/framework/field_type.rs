@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use crate::go_duration;
 use crate::secret::SecretString;
@@ -80,7 +80,7 @@ impl FieldValue for String {
     fn decode(value: &Value) -> Result<Self, String> {
         match value {
             Value::String(text) => Ok(text.clone()),
-            Value::Number(number) => Ok(number.to_string()),
+            Value::Number(number) => exact(number),
             // The form in which Go's decoder has always turned these to text.
             Value::Bool(flag) => Ok(if *flag { "1" } else { "0" }.to_owned()),
             other => Err(format!("expected a text, got {}", kind_of(other))),
@@ -89,6 +89,17 @@ impl FieldValue for String {
 
     fn encode(&self) -> Value {
         Value::from(self.as_str())
+    }
+}
+
+/// The digits that were sent. The parser keeps numbers in 64 bits; of longer ones it has lost some.
+fn exact(number: &Number) -> Result<String, String> {
+    const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(value) if number.is_f64() && value.abs() > LARGEST_EXACT => {
+            Err("the number is too long to be kept exactly, send it in quotes".to_owned())
+        }
+        _ => Ok(number.to_string()),
     }
 }
 
@@ -133,7 +144,11 @@ impl FieldValue for bool {
     fn decode(value: &Value) -> Result<Self, String> {
         match value {
             Value::Bool(flag) => Ok(*flag),
-            Value::Number(number) => Ok(number.as_f64() != Some(0.0)),
+            Value::Number(number) => match number.as_u64() {
+                Some(1) => Ok(true),
+                Some(0) => Ok(false),
+                _ => Err(format!("{number} is neither true nor false")),
+            },
             Value::String(text) => match text.trim() {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Ok(false),
@@ -182,8 +197,11 @@ impl FieldValue for Vec<String> {
         match value {
             Value::Array(items) => items
                 .iter()
+                .filter(|item| !item.is_null())
                 .map(|item| String::decode(item).map(|text| text.trim().to_owned()))
                 .collect(),
+            // What Lua's encoder makes of an empty list.
+            Value::Object(object) if object.is_empty() => Ok(Self::new()),
             Value::Object(_) => Err("expected a list or a text with commas, got an object".into()),
             scalar => {
                 let text = String::decode(scalar)?;
@@ -205,6 +223,7 @@ impl FieldValue for BTreeMap<String, String> {
 
     fn decode(value: &Value) -> Result<Self, String> {
         match value {
+            Value::Null => Ok(Self::new()),
             Value::Object(object) => object
                 .iter()
                 .map(|(key, value)| match value {
@@ -214,16 +233,25 @@ impl FieldValue for BTreeMap<String, String> {
                         .map_err(|reason| format!("value of {key:?}: {reason}")),
                 })
                 .collect(),
-            Value::Array(items) => items
-                .iter()
-                .map(|item| String::decode(item).and_then(|text| pair(&text)))
-                .collect(),
+            Value::Array(items) => {
+                let mut pairs = Self::new();
+                for item in items {
+                    if item.is_array() {
+                        return Err("expected pairs in the list, got a list in it".to_owned());
+                    }
+                    pairs.extend(Self::decode(item)?);
+                }
+                Ok(pairs)
+            }
+            Value::String(text) if text.is_empty() => Ok(Self::new()),
             scalar => {
                 let text = String::decode(scalar)?;
-                if text.is_empty() {
-                    return Ok(Self::new());
+                match text.split_once('=') {
+                    Some((key, value)) if !key.is_empty() => {
+                        Ok(Self::from([(key.to_owned(), value.to_owned())]))
+                    }
+                    _ => Err(format!("invalid key pair {text:?}")),
                 }
-                Ok(Self::from([pair(&text)?]))
             }
         }
     }
@@ -233,13 +261,6 @@ impl FieldValue for BTreeMap<String, String> {
             .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
             .collect::<serde_json::Map<_, _>>()
             .into()
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("invalid key pair {text:?}")),
     }
 }
 

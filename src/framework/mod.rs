@@ -33,8 +33,8 @@ use self::path::Route;
 use self::pattern::{Captures, PatternError};
 use crate::clock::Clock;
 use crate::logical::{
-    self, Error, JsonObject, Operation, READ_ONLY_STORAGE, Request, Response, SpecialPaths,
-    Storage, SystemView,
+    self, Error, HostError, JsonObject, Operation, READ_ONLY_STORAGE, Request, Response,
+    SpecialPaths, Storage, SystemView,
 };
 
 /// What an engine does beside answering its paths. Every method may be left out.
@@ -77,6 +77,7 @@ pub struct Declaration<S> {
     routes: Vec<Route<S>>,
     secret_types: Vec<SecretType<S>>,
     description: &'static str,
+    operation_prefix: &'static str,
     special_paths: SpecialPaths,
     wal_rollback_min_age: Duration,
 }
@@ -95,9 +96,18 @@ impl<S: Lifecycle> Declaration<S> {
                 .collect::<Result<_, _>>()?,
             secret_types,
             description,
+            operation_prefix: "",
             special_paths: SpecialPaths::default(),
             wal_rollback_min_age: Duration::from_mins(10),
         })
+    }
+
+    /// Sets what operation ids of the OpenAPI document begin with; the type that the engine is
+    /// mounted as if not set.
+    #[must_use]
+    pub fn operation_prefix(mut self, prefix: &'static str) -> Self {
+        self.operation_prefix = prefix;
+        self
     }
 
     /// Sets the paths that the host treats in a special way.
@@ -121,7 +131,7 @@ impl<S: Lifecycle> Declaration<S> {
         path: &str,
     ) -> Option<&'static [ResponseField]> {
         let (route, _) = self.route(path).ok()?;
-        let (_, docs) = route.operations.get(operation)?;
+        let (_, docs) = route.operation(operation)?;
         Some(docs.response)
     }
 
@@ -168,10 +178,9 @@ impl<S: Lifecycle> Backend<S> {
     async fn answer(&self, mut request: Request) -> Answer {
         let (route, captures) = self.declaration.route(&request.path)?;
         let (handler, docs) = route
-            .operations
-            .get(&request.operation)
+            .operation(&request.operation)
             .ok_or(Error::UnsupportedOperation)?;
-        if docs.forward && self.must_forward().await {
+        if docs.forward && self.must_forward().await? {
             return Err(Error::ReadOnly(READ_ONLY_STORAGE.to_owned()));
         }
         let raw = std::mem::take(&mut request.data);
@@ -184,36 +193,54 @@ impl<S: Lifecycle> Backend<S> {
         }))
     }
 
-    /// Whether this node leaves writes to another one. A host that cannot say has no replication.
-    async fn must_forward(&self) -> bool {
-        let Ok(state) = self.system.replication_state().await else {
-            return false;
-        };
-        state.is_performance_standby()
-            || state.is_performance_secondary() && !self.system.local_mount().await.unwrap_or(false)
+    /// Whether this node leaves the request to another one. A host that has the calls and fails to
+    /// answer them gets an error: guessing could change the world outside from the wrong node.
+    async fn must_forward(&self) -> Result<bool, Error> {
+        let state = if_offered(self.system.replication_state().await)?;
+        Ok(state.is_performance_standby()
+            || state.is_performance_secondary() && !if_offered(self.system.local_mount().await)?)
     }
 
     async fn help(&self, request: &Request) -> Answer {
+        let declaration = &self.declaration;
         let path = request.path.trim_end_matches('/');
-        let prefix = request
-            .data
-            .get("requestResponsePrefix")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
         let (text, routes) = if path.is_empty() {
-            let text = help::engine(self.declaration.description, &self.declaration.routes);
-            (text, self.declaration.routes.iter().collect())
+            let text = help::engine(declaration.description, &declaration.routes);
+            (text, declaration.routes.iter().collect())
         } else {
-            let (route, _) = self.declaration.route(path)?;
+            let (route, _) = declaration.route(path)?;
             (help::path(path, route), vec![route])
         };
-        let version = self.system.plugin_env().await.unwrap_or_default().version;
-        let document = openapi::document(&routes, prefix, &version);
+        let prefix = match declaration.operation_prefix {
+            // The type of the mount, which a plugin is not told otherwise.
+            "" => request
+                .data
+                .get("requestResponsePrefix")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            prefix => prefix,
+        };
+        let document = openapi::Document {
+            special_paths: &declaration.special_paths,
+            prefix,
+            // A help without version is better than none: the host merges it into the document of
+            // all its mounts, which an error would spoil.
+            version: &self.system.plugin_env().await.unwrap_or_default().version,
+        }
+        .of(&routes);
         Ok(Some(Response::data(JsonObject::from_iter([
             ("help".to_owned(), Value::from(text)),
             ("see_also".to_owned(), Value::Null),
             ("openapi".to_owned(), document),
         ]))))
+    }
+}
+
+/// A host without the call answers what a host without the feature would.
+fn if_offered<T: Default>(answer: Result<T, HostError>) -> Result<T, HostError> {
+    match answer {
+        Err(HostError::Unsupported(_)) => Ok(T::default()),
+        other => other,
     }
 }
 

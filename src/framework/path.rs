@@ -1,6 +1,6 @@
 //! A path: its pattern, its fields, what answers each operation, and its documentation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ pub struct PathDocs {
     pub synopsis: &'static str,
     /// The whole story.
     pub description: &'static str,
-    /// Ends the operation ids; with one text per choice of the pattern, separated by `|`. Empty
-    /// takes the path's own words.
+    /// Ends the operation ids; one text per choice of the template, separated by `|`. A choice
+    /// without a text takes the path's own words.
     pub operation_suffix: &'static str,
 }
 
@@ -49,7 +49,8 @@ pub struct OperationDocs {
     pub summary: &'static str,
     /// The verb of the operation id; empty takes the operation's own.
     pub verb: &'static str,
-    /// Like [`PathDocs::operation_suffix`], for this operation only.
+    /// Like [`PathDocs::operation_suffix`], for this operation only. With a verb and no suffix at
+    /// all, the id ends with the verb.
     pub suffix: &'static str,
     /// Standbys and secondaries hand the request to the active node.
     pub forward: bool,
@@ -121,7 +122,9 @@ impl<S: Send + Sync + 'static> Path<S> {
         self
     }
 
-    /// Sets what tells create from update. Without it every write is an update.
+    /// Sets what tells create from update, so that a policy may grant one without the other.
+    /// Without it every write is an update. A create goes to the handler of updates when it has
+    /// none of its own.
     #[must_use]
     pub fn exists<F, R>(mut self, check: F) -> Self
     where
@@ -142,8 +145,20 @@ impl<S: Send + Sync + 'static> Path<S> {
     }
 
     pub(super) fn compile(self) -> Result<Route<S>, PatternError> {
+        let pattern = Pattern::new(self.template)?;
+        let mut declared = BTreeSet::new();
+        for field in &self.fields {
+            if !declared.insert(field.name) {
+                let reason = format!("declares the field {:?} twice", field.name);
+                return Err(PatternError::new(self.template, reason));
+            }
+        }
+        if let Some(name) = pattern.names().find(|name| !declared.contains(name)) {
+            let reason = format!("captures {name:?} without declaring it as a field");
+            return Err(PatternError::new(self.template, reason));
+        }
         Ok(Route {
-            pattern: Pattern::new(self.template)?,
+            pattern,
             fields: self.fields.into(),
             operations: self.operations,
             exists: self.exists,
@@ -165,4 +180,14 @@ pub(super) struct Route<S> {
     pub(super) operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
     pub(super) exists: Option<ExistenceCheck<S>>,
     pub(super) docs: PathDocs,
+}
+
+impl<S> Route<S> {
+    /// What answers `operation`. A create is an update where the path does not tell them apart.
+    pub(super) fn operation(&self, operation: &Operation) -> Option<&(Handler<S>, OperationDocs)> {
+        self.operations.get(operation).or_else(|| match operation {
+            Operation::Create => self.operations.get(&Operation::Update),
+            _ => None,
+        })
+    }
 }

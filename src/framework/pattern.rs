@@ -16,12 +16,21 @@ use regex_lite::Regex;
 /// Go's `\w` is ASCII, and so is this class; `\w` of other engines is not.
 const WORD: &str = "[0-9A-Za-z_]";
 
-/// A template that cannot be read: a mistake in a declaration.
+/// A path that cannot be declared like this.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("path template {template:?}: {reason}")]
 pub struct PatternError {
     template: String,
     reason: String,
+}
+
+impl PatternError {
+    pub(super) fn new(template: &str, reason: impl Into<String>) -> Self {
+        Self {
+            template: template.to_owned(),
+            reason: reason.into(),
+        }
+    }
 }
 
 /// The captured names and values of a path.
@@ -31,60 +40,46 @@ pub type Captures = Vec<(&'static str, String)>;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     template: &'static str,
+    parts: Vec<Part>,
     regex: Regex,
-    captures: Vec<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(&'static str),
+    Name {
+        field: &'static str,
+        /// Characters allowed inside beside word characters, as a regular expression writes them.
+        inside: &'static str,
+    },
+    Choice(Vec<&'static str>),
+    OptionalSlash,
 }
 
 impl Pattern {
     /// Compiles a template.
     pub fn new(template: &'static str) -> Result<Self, PatternError> {
-        let fault = |reason: &str| PatternError {
-            template: template.to_owned(),
-            reason: reason.to_owned(),
-        };
+        let parts = parse(template).map_err(|reason| PatternError::new(template, reason))?;
         let mut expression = String::from("^");
-        let mut captures = Vec::new();
-        let mut rest = template;
-        while let Some(next) = rest.chars().next() {
-            match next {
-                '{' => {
-                    let (capture, after) = rest[1..]
-                        .split_once('}')
-                        .ok_or_else(|| fault("missing }"))?;
-                    let (name, inside) = match capture.strip_suffix('@') {
-                        Some(name) => (name, r"[0-9A-Za-z_.@\-]"),
-                        None => (capture, r"[0-9A-Za-z_.\-]"),
-                    };
-                    expression.push_str(&format!("(?P<{name}>{WORD}(?:{inside}*{WORD})?)"));
-                    captures.push(name);
-                    rest = after;
+        for part in &parts {
+            match part {
+                Part::Text(text) => expression.push_str(&literal(text)),
+                Part::Name { field, inside } => expression.push_str(&format!(
+                    "(?P<{field}>{WORD}(?:[0-9A-Za-z_{inside}]*{WORD})?)"
+                )),
+                Part::Choice(choices) => {
+                    let choices: Vec<String> = choices.iter().map(|text| literal(text)).collect();
+                    expression.push_str(&format!("({})", choices.join("|")));
                 }
-                '(' => {
-                    let (choices, after) = rest[1..]
-                        .split_once(')')
-                        .ok_or_else(|| fault("missing )"))?;
-                    expression.push_str(&format!("(?:{choices})"));
-                    rest = after;
-                }
-                '/' if rest == "/?" => {
-                    expression.push_str("/?");
-                    rest = "";
-                }
-                _ => {
-                    let end = rest[1..]
-                        .find(['{', '(', '/'])
-                        .map_or(rest.len(), |at| at + 1);
-                    let (text, after) = rest.split_at(end);
-                    expression.push_str(&regex_lite::escape(text));
-                    rest = after;
-                }
+                Part::OptionalSlash => expression.push_str("/?"),
             }
         }
         expression.push('$');
         Ok(Self {
             template,
-            regex: Regex::new(&expression).map_err(|error| fault(&error.to_string()))?,
-            captures,
+            parts,
+            regex: Regex::new(&expression)
+                .map_err(|error| PatternError::new(template, error.to_string()))?,
         })
     }
 
@@ -92,16 +87,18 @@ impl Pattern {
     pub fn captures(&self, path: &str) -> Option<Captures> {
         let found = self.regex.captures(path)?;
         Some(
-            self.captures
-                .iter()
-                .filter_map(|name| Some((*name, found.name(name)?.as_str().to_owned())))
+            self.names()
+                .filter_map(|name| Some((name, found.name(name)?.as_str().to_owned())))
                 .collect(),
         )
     }
 
     /// Names of the fields that the path captures.
-    pub fn names(&self) -> &[&'static str] {
-        &self.captures
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Name { field, .. } => Some(*field),
+            _ => None,
+        })
     }
 
     /// The regular expression, for help texts.
@@ -116,18 +113,81 @@ impl Pattern {
 
     /// The paths of the OpenAPI document: choices spelled out, an optional slash dropped.
     pub fn openapi_paths(&self) -> Vec<String> {
-        let template = self.template.trim_end_matches("/?").replace("@}", "}");
-        let Some((before, rest)) = template.split_once('(') else {
-            return vec![format!("/{template}")];
-        };
-        let Some((choices, after)) = rest.split_once(')') else {
-            return vec![format!("/{template}")];
-        };
-        choices
-            .split('|')
-            .map(|choice| format!("/{before}{choice}{after}"))
-            .collect()
+        let mut paths = vec![String::from("/")];
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => paths.iter_mut().for_each(|path| path.push_str(text)),
+                Part::Name { field, .. } => paths
+                    .iter_mut()
+                    .for_each(|path| path.push_str(&format!("{{{field}}}"))),
+                Part::Choice(choices) => {
+                    paths = paths
+                        .iter()
+                        .flat_map(|path| choices.iter().map(move |text| format!("{path}{text}")))
+                        .collect();
+                }
+                Part::OptionalSlash => {}
+            }
+        }
+        paths
     }
+}
+
+fn parse(template: &'static str) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while !rest.is_empty() {
+        if let Some(inside) = rest.strip_prefix('{') {
+            let (capture, after) = inside.split_once('}').ok_or("missing }")?;
+            parts.push(match capture.strip_suffix('@') {
+                Some(field) => Part::Name {
+                    field,
+                    inside: r".@\-",
+                },
+                None => Part::Name {
+                    field: capture,
+                    inside: r".\-",
+                },
+            });
+            rest = after;
+        } else if let Some(inside) = rest.strip_prefix('(') {
+            let (choices, after) = inside.split_once(')').ok_or("missing )")?;
+            let choices: Vec<&str> = choices.split('|').collect();
+            choices.iter().try_for_each(|text| plain(text))?;
+            parts.push(Part::Choice(choices));
+            rest = after;
+        } else if rest == "/?" {
+            parts.push(Part::OptionalSlash);
+            rest = "";
+        } else {
+            let end = rest
+                .find(['{', '('])
+                .unwrap_or_else(|| rest.strip_suffix("/?").unwrap_or(rest).len());
+            let (text, after) = rest.split_at(end);
+            plain(text)?;
+            parts.push(Part::Text(text));
+            rest = after;
+        }
+    }
+    if parts.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    Ok(parts)
+}
+
+/// Refuses what looks like a regular expression, which a template is not.
+fn plain(text: &str) -> Result<(), String> {
+    match text
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !"/-_.".contains(*c))
+    {
+        Some(c) => Err(format!("{c:?} has no meaning there")),
+        None => Ok(()),
+    }
+}
+
+fn literal(text: &str) -> String {
+    text.replace('.', r"\.")
 }
 
 #[cfg(test)]
@@ -183,13 +243,40 @@ mod tests {
             paths("(creds|sts)/{name@}"),
             ["/creds/{name}", "/sts/{name}"]
         );
+        assert_eq!(
+            paths("(a|b)/x/(c|d)/?"),
+            ["/a/x/c", "/a/x/d", "/b/x/c", "/b/x/d"]
+        );
         assert_eq!(paths("roles/?"), ["/roles"]);
         assert_eq!(paths("config/root"), ["/config/root"]);
     }
 
     #[test]
-    fn a_template_with_an_open_bracket_is_refused() {
-        assert!(Pattern::new("roles/{name").is_err());
-        assert!(Pattern::new("(a|b").is_err());
+    fn the_regular_expression_is_legible_in_help_texts() {
+        let expression = |template| Pattern::new(template).unwrap().expression().to_owned();
+        assert_eq!(expression("static-roles/?"), "^static-roles/?$");
+        assert_eq!(
+            expression("(creds|sts)/{name}"),
+            r"^(creds|sts)/(?P<name>[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*[0-9A-Za-z_])?)$"
+        );
+    }
+
+    #[test]
+    fn a_template_that_cannot_mean_what_it_says_is_refused() {
+        for template in [
+            "",
+            "roles/{name",
+            "roles/name}",
+            "(a|b",
+            "a|b",
+            "(a|b*)/c",
+            "roles/?x",
+            "roles/.*",
+            "roles/{name}/{name}",
+            "roles/{}",
+            "röles",
+        ] {
+            assert!(Pattern::new(template).is_err(), "{template:?}");
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::logical::{Error, Request, Storage};
 const IMMEDIATE: &str = "immediate";
 
 /// Runs the periodic work and rolls back every entry that is at least `min_age` old. One failure
-/// stops nothing; all of them are reported together.
+/// stops nothing and all of them are reported together, except that a node which may not write
+/// stops at once: it could undo work but not forget the entry.
 pub(super) async fn run<S: Lifecycle>(
     state: &Arc<S>,
     request: &Request,
@@ -22,22 +23,23 @@ pub(super) async fn run<S: Lifecycle>(
 ) -> Result<(), Error> {
     let storage = &request.storage;
     let mut failures = Vec::new();
-    let youngest = if request.data.contains_key(IMMEDIATE) {
-        now
-    } else {
-        now - min_age
-    };
-    match Arc::clone(state).periodic(Arc::clone(storage)).await {
-        Ok(()) => {}
-        Err(Error::ReadOnly(text)) => return Err(Error::ReadOnly(text)),
-        Err(error) => failures.push(error.to_string()),
-    }
-    for id in wal::list(&**storage).await? {
-        match replay(state, storage, &id, youngest).await {
-            Ok(()) => {}
-            Err(Error::ReadOnly(text)) => return Err(Error::ReadOnly(text)),
-            Err(error) => failures.push(error.to_string()),
+    let periodic = Arc::clone(state).periodic(Arc::clone(storage)).await;
+    collect(periodic, &mut failures)?;
+    let ids = match wal::list(&**storage).await {
+        Ok(ids) => ids,
+        Err(error) => {
+            collect(Err(error.into()), &mut failures)?;
+            Vec::new()
         }
+    };
+    let youngest = if request.data.contains_key(IMMEDIATE) {
+        i64::MAX
+    } else {
+        (now - min_age).unix_timestamp()
+    };
+    for id in ids {
+        let replayed = replay(state, storage, &id, youngest).await;
+        collect(replayed, &mut failures)?;
     }
     if failures.is_empty() {
         Ok(())
@@ -46,22 +48,33 @@ pub(super) async fn run<S: Lifecycle>(
     }
 }
 
+/// Keeps a failure for the report. The host reads [`Error::ReadOnly`], so that one is passed on
+/// bare.
+fn collect(outcome: Result<(), Error>, failures: &mut Vec<String>) -> Result<(), Error> {
+    match outcome {
+        Ok(()) => {}
+        Err(error @ Error::ReadOnly(_)) => return Err(error),
+        Err(error) => failures.push(error.to_string()),
+    }
+    Ok(())
+}
+
+/// Rolls back the entry if it was made at `youngest` (Unix seconds) or before.
 async fn replay<S: Lifecycle>(
     state: &Arc<S>,
     storage: &Arc<dyn Storage>,
     id: &WalId,
-    youngest: OffsetDateTime,
+    youngest: i64,
 ) -> Result<(), Error> {
     let Some(entry) = wal::get(&**storage, id).await? else {
         return Ok(());
     };
-    if entry.created_at > youngest.unix_timestamp() {
+    if entry.created_at > youngest {
         return Ok(());
     }
     Arc::clone(state)
         .roll_back(Arc::clone(storage), &entry.kind, entry.data)
         .await
         .map_err(|error| error.context(&format!("error rolling back {:?} entry", entry.kind)))?;
-    wal::delete(&**storage, id).await?;
-    Ok(())
+    Ok(wal::delete(&**storage, id).await?)
 }

@@ -24,8 +24,9 @@ pub struct SecretType<S> {
 }
 
 impl<S: Send + Sync + 'static> SecretType<S> {
-    /// `renew` answers the secret with its new times and its whole internal data; `revoke` answers
-    /// nothing, also when what was leased is already gone.
+    /// `renew` answers the secret with its new times and its whole internal data, since the host
+    /// keeps that in place of the old one; `revoke` answers nothing, also when what was leased is
+    /// already gone.
     pub fn new<F, G, R, Q>(name: &'static str, renew: F, revoke: G) -> Self
     where
         F: Fn(Arc<S>, Request, Secret) -> R + Send + Sync + 'static,
@@ -41,7 +42,18 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     }
 
     pub(super) async fn renew(&self, state: Arc<S>, request: Request, secret: Secret) -> Answer {
-        (self.renew)(state, request, secret).await
+        let mut answer = (self.renew)(state, request, secret).await?;
+        // The host keeps what is answered in place of the old internal data; without its type the
+        // lease could never be revoked.
+        if let Some(secret) = answer
+            .as_mut()
+            .and_then(|response| response.secret.as_mut())
+        {
+            secret
+                .internal_data
+                .insert(SECRET_TYPE.to_owned(), Value::from(self.name));
+        }
+        Ok(answer)
     }
 
     pub(super) async fn revoke(&self, state: Arc<S>, request: Request, secret: Secret) -> Answer {

@@ -28,7 +28,7 @@ pub use system::{
     HostError, IdentityToken, PluginEnvironment, ReplicationState, RotationJob, SystemView,
 };
 
-/// One mounted secrets engine (`pb.Backend` in the protocol).
+/// One mounted secrets engine (`pb.Backend`).
 ///
 /// Calls come concurrently.
 #[async_trait]
@@ -85,7 +85,7 @@ impl fmt::Debug for BackendConfig {
     }
 }
 
-/// Paths and prefixes that the host treats in a special way (protocol section 8.1).
+/// Paths and prefixes that the host treats in a special way (`pb.Paths`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpecialPaths {
     /// API paths that need `sudo`; one trailing `*` makes a prefix.

@@ -65,7 +65,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What a request asks (protocol section 6.5).
+/// What a request asks (`logical.Operation`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     /// Write something that an existence check did not find.

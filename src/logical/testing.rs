@@ -124,6 +124,17 @@ pub struct StaticSystemView {
     /// Whether the host has Vault's rotation and identity calls, which then answer as Vault
     /// Community does; else they are unsupported, as on OpenBao.
     pub vault_calls: bool,
+    /// When set, the answer to every question about the mount and the host.
+    pub fault: Option<HostError>,
+}
+
+impl StaticSystemView {
+    fn answer<T>(&self, value: T) -> Result<T, HostError> {
+        match &self.fault {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(value),
+        }
+    }
 }
 
 impl Default for StaticSystemView {
@@ -134,6 +145,7 @@ impl Default for StaticSystemView {
             replication_state: ReplicationState::default(),
             local_mount: false,
             vault_calls: false,
+            fault: None,
         }
     }
 }
@@ -141,27 +153,27 @@ impl Default for StaticSystemView {
 #[async_trait]
 impl SystemView for StaticSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, HostError> {
-        Ok(self.default_lease_ttl)
+        self.answer(self.default_lease_ttl)
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, HostError> {
-        Ok(self.max_lease_ttl)
+        self.answer(self.max_lease_ttl)
     }
 
     async fn tainted(&self) -> Result<bool, HostError> {
-        Ok(false)
+        self.answer(false)
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, HostError> {
-        Ok(self.replication_state)
+        self.answer(self.replication_state)
     }
 
     async fn local_mount(&self) -> Result<bool, HostError> {
-        Ok(self.local_mount)
+        self.answer(self.local_mount)
     }
 
     async fn plugin_env(&self) -> Result<PluginEnvironment, HostError> {
-        Ok(PluginEnvironment {
+        self.answer(PluginEnvironment {
             version: "9.9.9".to_owned(),
         })
     }
