@@ -12,6 +12,8 @@ mod path;
 pub mod pattern;
 mod rollback;
 mod secret_type;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 pub mod wal;
 
 #[cfg(test)]

@@ -13,9 +13,6 @@
 
 use regex_lite::Regex;
 
-/// Go's `\w` is ASCII, and so is this class; `\w` of other engines is not.
-const WORD: &str = "[0-9A-Za-z_]";
-
 /// A path that cannot be declared like this.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("path template {template:?}: {reason}")]
@@ -64,9 +61,10 @@ impl Pattern {
         for part in &parts {
             match part {
                 Part::Text(text) => expression.push_str(&literal(text)),
-                Part::Name { field, inside } => expression.push_str(&format!(
-                    "(?P<{field}>{WORD}(?:[0-9A-Za-z_{inside}]*{WORD})?)"
-                )),
+                // `\w` of this regex engine is ASCII, as that of Go is.
+                Part::Name { field, inside } => {
+                    expression.push_str(&format!(r"(?P<{field}>\w(?:[\w{inside}]*\w)?)"));
+                }
                 Part::Choice(choices) => {
                     let choices: Vec<String> = choices.iter().map(|text| literal(text)).collect();
                     expression.push_str(&format!("({})", choices.join("|")));
@@ -142,11 +140,11 @@ fn parse(template: &'static str) -> Result<Vec<Part>, String> {
             parts.push(match capture.strip_suffix('@') {
                 Some(field) => Part::Name {
                     field,
-                    inside: r".@\-",
+                    inside: ".@-",
                 },
                 None => Part::Name {
                     field: capture,
-                    inside: r".\-",
+                    inside: ".-",
                 },
             });
             rest = after;
@@ -257,7 +255,7 @@ mod tests {
         assert_eq!(expression("static-roles/?"), "^static-roles/?$");
         assert_eq!(
             expression("(creds|sts)/{name}"),
-            r"^(creds|sts)/(?P<name>[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*[0-9A-Za-z_])?)$"
+            r"^(creds|sts)/(?P<name>\w(?:[\w.-]*\w)?)$"
         );
     }
 

@@ -1,0 +1,7 @@
+//! What the tests of the framework and of an engine share.
+
+mod golden;
+mod host_document;
+
+pub use golden::{UPDATE_GOLDEN, assert_golden};
+pub use host_document::assert_host_decodes;
