@@ -8,6 +8,8 @@
 mod arn;
 mod client_config;
 mod error;
+#[cfg(any(test, feature = "test-util"))]
+pub mod fake;
 mod types;
 
 use std::fmt;

@@ -42,11 +42,6 @@ macro_rules! name {
                 Ok(Self(text))
             }
 
-            /// Takes AWS's word for it.
-            pub(in crate::aws) fn from_aws(text: impl Into<String>) -> Self {
-                Self(text.into())
-            }
-
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -60,6 +55,26 @@ macro_rules! name {
         }
     };
 }
+
+macro_rules! told_by_aws {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// Takes AWS's word for it.
+            pub(in crate::aws) fn from_aws(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+        }
+    )+};
+}
+
+told_by_aws!(
+    UserName,
+    GroupName,
+    PolicyName,
+    AccessKeyId,
+    MfaSerialNumber
+);
+told_by_aws!(SshPublicKeyId, CertificateId, ServiceSpecificCredentialId);
 
 name! {
     /// The name of an IAM user (`existingUserNameType`).
