@@ -138,7 +138,7 @@ impl FakeAws {
         let name = UserName::from_aws(Self::ADMIN);
         let mut state = self.state();
         if state.world.user(&self.account, &name).is_err() {
-            state.world.add_user(&self.account, name.clone(), "/");
+            state.world.add_user(&self.account, &name, "/");
         }
         state
             .world
@@ -171,7 +171,7 @@ impl FakeAws {
             state.world.user(&self.account, &name).is_err(),
             "user {name} exists"
         );
-        state.world.add_user(&self.account, name.clone(), "/");
+        state.world.add_user(&self.account, &name, "/");
         name
     }
 

@@ -236,7 +236,7 @@ impl World {
         };
         let session = Session {
             secret_access_key,
-            session_token,
+            token: session_token,
             shown: FakeSession {
                 access_key_id: access_key_id.clone(),
                 arn: Arn::from_aws(&caller.arn),

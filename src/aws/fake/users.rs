@@ -41,7 +41,7 @@ impl World {
                 "Scope ARN: {boundary} does not exist or is not attachable."
             )));
         }
-        let user = self.add_user(&caller.account, user_name, &path);
+        let user = self.add_user(&caller.account, &user_name, &path);
         user.permissions_boundary = permissions_boundary;
         user.tags = tags;
         Ok(user.describe())
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// Makes a user without further ado.
-    pub(super) fn add_user(&mut self, account: &str, name: UserName, path: &str) -> &mut FakeUser {
+    pub(super) fn add_user(&mut self, account: &str, name: &UserName, path: &str) -> &mut FakeUser {
         let user = FakeUser {
             user_id: self.next_id("AIDA", 17),
             arn: Arn::from_aws(format!("arn:aws:iam::{account}:user{path}{name}")),

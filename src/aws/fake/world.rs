@@ -50,7 +50,7 @@ pub(super) struct Group {
 /// Credentials that STS made.
 pub(super) struct Session {
     pub(super) secret_access_key: String,
-    pub(super) session_token: String,
+    pub(super) token: String,
     pub(super) caller: Caller,
     pub(super) shown: FakeSession,
 }
@@ -312,7 +312,7 @@ impl Session {
         now: OffsetDateTime,
         service: Service,
     ) -> Result<Caller, Refused> {
-        if token != Some(&self.session_token) {
+        if token != Some(&self.token) {
             return Err(unknown_credentials());
         }
         if self.secret_access_key != secret {
