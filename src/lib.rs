@@ -1,5 +1,6 @@
 //! The AWS secrets engine of HashiCorp Vault and OpenBao as an external plugin.
 
+pub mod aws;
 pub mod clock;
 pub mod environment;
 pub mod framework;

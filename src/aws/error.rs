@@ -1,0 +1,239 @@
+//! Why AWS did not do what was asked, told apart by what to do about it.
+
+use std::fmt;
+
+/// A failed call to AWS.
+///
+/// Displays as `<code>: <message>` in AWS's words, or as a sentence of ours where AWS sent none.
+#[derive(Clone, Debug)]
+pub struct Error {
+    operation: &'static str,
+    kind: ErrorKind,
+    code: Option<String>,
+    message: String,
+    request_id: Option<String>,
+    may_have_happened: bool,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// AWS knows us and does not let us: a permission is missing.
+    Denied,
+    /// What the call names does not exist, or not yet: IAM may not know a user it just created.
+    NotFound,
+    /// Something of that name exists.
+    AlreadyExists,
+    /// Too many calls; later it may work.
+    Throttled,
+    /// Something is still attached to what was to be deleted.
+    DeleteConflict,
+    /// Another change is under way; a little later it will work.
+    Busy,
+    /// A quota is used up, such as two access keys per user.
+    LimitExceeded,
+    /// AWS does not accept our credentials: unknown, not known yet, inactive, expired, or the
+    /// signature is wrong.
+    InvalidCredentials,
+    /// The request itself is wrong: a name, a policy document, a duration.
+    Invalid,
+    /// No credentials were found, or their source failed, so AWS was not asked.
+    NoCredentials,
+    /// AWS did not answer: name resolution, connection, TLS, proxy, time limit.
+    Unreachable,
+    /// AWS failed in its own way.
+    Other,
+}
+
+/// An answer of AWS that is an error.
+pub(in crate::aws) struct Refusal<'a> {
+    pub(in crate::aws) status: u16,
+    pub(in crate::aws) code: Option<&'a str>,
+    pub(in crate::aws) message: Option<&'a str>,
+    pub(in crate::aws) request_id: Option<&'a str>,
+}
+
+impl Error {
+    /// AWS answered, and the answer is an error.
+    pub(in crate::aws) fn refused(operation: &'static str, refusal: &Refusal<'_>) -> Self {
+        let code = refusal.code.map(str::trim).filter(|code| !code.is_empty());
+        let message = refusal
+            .message
+            .map(str::trim)
+            .filter(|message| !message.is_empty());
+        let kind = ErrorKind::of_answer(code, refusal.status);
+        Self {
+            operation,
+            kind,
+            code: code.map(ToOwned::to_owned),
+            message: message.map_or_else(
+                || format!("AWS gave no reason (HTTP status {})", refusal.status),
+                one_line,
+            ),
+            request_id: refusal.request_id.map(ToOwned::to_owned),
+            // 503 is AWS's way of saying that it did not begin.
+            may_have_happened: kind == ErrorKind::Other
+                && refusal.status >= 500
+                && refusal.status != 503,
+        }
+    }
+
+    /// AWS did not answer. `may_have_happened`: the request may have reached it.
+    pub(in crate::aws) fn unreachable(
+        operation: &'static str,
+        message: impl Into<String>,
+        may_have_happened: bool,
+    ) -> Self {
+        Self {
+            may_have_happened,
+            ..Self::unasked(operation, ErrorKind::Unreachable, message)
+        }
+    }
+
+    /// AWS was not asked.
+    pub(in crate::aws) fn unasked(
+        operation: &'static str,
+        kind: ErrorKind,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            operation,
+            kind,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            may_have_happened: false,
+        }
+    }
+
+    /// The call, named as the permission for it: `iam:CreateUser`.
+    ///
+    /// When credentials had to be fetched first and that failed, this names the call that failed,
+    /// such as `sts:AssumeRole`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// AWS's error code, when AWS sent one.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// AWS's message, or a sentence of ours; never empty.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// By which AWS's support finds the call.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Whether AWS may have done what was asked although the call failed: it was asked and the
+    /// answer got lost. False means that nothing changed.
+    pub fn may_have_happened(&self) -> bool {
+        self.may_have_happened
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) => write!(f, "{code}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl ErrorKind {
+    fn of_answer(code: Option<&str>, status: u16) -> Self {
+        // Codes of the query protocol have no suffix; newer front ends of AWS, and emulators, add
+        // one. With this code it matters: IAM's `LimitExceeded` is a quota.
+        if code == Some("LimitExceededException") {
+            return Self::Throttled;
+        }
+        let code = code.map(|code| {
+            code.strip_suffix("Exception")
+                .or_else(|| code.strip_suffix("Error"))
+                .unwrap_or(code)
+        });
+        match code {
+            Some("LimitExceeded") => Self::LimitExceeded,
+            Some(
+                "AccessDenied"
+                | "UnauthorizedOperation"
+                | "UnmodifiableEntity"
+                | "Forbidden"
+                | "NotAuthorized",
+            ) => Self::Denied,
+            Some("NoSuchEntity") => Self::NotFound,
+            Some("EntityAlreadyExists") => Self::AlreadyExists,
+            Some("DeleteConflict") => Self::DeleteConflict,
+            Some("ConcurrentModification" | "EntityTemporarilyUnmodifiable") => Self::Busy,
+            Some(
+                "Throttling"
+                | "Throttled"
+                | "ThrottledRequest"
+                | "RequestThrottled"
+                | "RequestLimitExceeded"
+                | "BandwidthLimitExceeded"
+                | "TooManyRequests"
+                | "ProvisionedThroughputExceeded"
+                | "SlowDown"
+                | "PriorRequestNotComplete"
+                | "TransactionInProgress"
+                | "EC2Throttled",
+            ) => Self::Throttled,
+            Some(
+                "InvalidClientTokenId"
+                | "SignatureDoesNotMatch"
+                | "ExpiredToken"
+                | "InvalidToken"
+                | "UnrecognizedClient"
+                | "AuthFailure"
+                | "InvalidAccessKeyId"
+                | "IncompleteSignature"
+                | "MissingAuthenticationToken"
+                | "InvalidIdentityToken"
+                | "IDPRejectedClaim"
+                | "RequestExpired"
+                | "RequestTimeTooSkewed"
+                | "TokenRefreshRequired"
+                | "OptInRequired"
+                | "NotSignedUp",
+            ) => Self::InvalidCredentials,
+            Some(
+                "Validation"
+                | "InvalidInput"
+                | "MalformedPolicyDocument"
+                | "PackedPolicyTooLarge"
+                | "InvalidParameterValue"
+                | "InvalidParameter"
+                | "InvalidParameterCombination"
+                | "MissingParameter"
+                | "MalformedInput"
+                | "MalformedQueryString"
+                | "PolicyNotAttachable"
+                | "RegionDisabled"
+                | "InvalidAction"
+                | "InvalidQueryParameter"
+                | "InvalidUserType"
+                | "InvalidAuthenticationCode",
+            ) => Self::Invalid,
+            None if status == 429 => Self::Throttled,
+            Some(_) | None => Self::Other,
+        }
+    }
+}
+
+/// AWS breaks some messages into lines; one line is what fits a log and a terminal.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,135 @@
+//! What is made to go wrong.
+
+use super::{FakeAws, Request};
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// AWS refuses for want of permission.
+    Denied,
+    /// AWS answers with this error code, such as `Throttling` or `ServiceFailure`, and does nothing.
+    Code(&'static str),
+    /// The request does not reach AWS.
+    Unreachable,
+    /// AWS does what was asked, but its answer gets lost.
+    AnswerLost,
+    /// The request waits on its way to AWS until [`FakeAws::heal`].
+    HeldBefore,
+    /// AWS does what was asked, and its answer waits until [`FakeAws::heal`].
+    HeldAfter,
+}
+
+/// Which calls meet a [`Fault`].
+#[derive(Clone, Debug)]
+pub struct FaultRule {
+    operation: String,
+    region: Option<String>,
+    skipping: usize,
+    times: Option<usize>,
+    fault: Fault,
+}
+
+impl FaultRule {
+    /// Every call of `operation` meets `fault`. A trailing `*` makes a prefix: `iam:Delete*`, `*`.
+    pub fn on(operation: &str, fault: Fault) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            region: None,
+            skipping: 0,
+            times: None,
+            fault,
+        }
+    }
+
+    /// Only calls of clients that were opened for this region.
+    #[must_use]
+    pub fn in_region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
+    /// Lets so many calls pass first.
+    #[must_use]
+    pub fn skipping(mut self, calls: usize) -> Self {
+        self.skipping = calls;
+        self
+    }
+
+    /// Only for so many calls.
+    #[must_use]
+    pub fn times(mut self, calls: usize) -> Self {
+        self.times = Some(calls);
+        self
+    }
+
+    fn matches(&self, request: &Request) -> bool {
+        let operation = match self.operation.strip_suffix('*') {
+            Some(prefix) => request.operation.starts_with(prefix),
+            None => request.operation == self.operation,
+        };
+        operation && (self.region.is_none() || self.region == request.region)
+    }
+}
+
+/// The faults in force, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<FaultRule>);
+
+impl Faults {
+    /// The fault that this call meets, which uses up one of its times.
+    pub(super) fn meet(&mut self, request: &Request) -> Option<Fault> {
+        for rule in self.0.iter_mut().filter(|rule| rule.matches(request)) {
+            if rule.skipping > 0 {
+                rule.skipping -= 1;
+                continue;
+            }
+            match &mut rule.times {
+                Some(0) => {}
+                Some(left) => {
+                    *left -= 1;
+                    return Some(rule.fault);
+                }
+                None => return Some(rule.fault),
+            }
+        }
+        None
+    }
+}
+
+impl FakeAws {
+    /// Puts a fault in force. Of several that match a call, the oldest counts.
+    pub fn inject(&self, rule: FaultRule) {
+        self.state().faults.0.push(rule);
+    }
+
+    /// From now on the permission for `operation` is missing.
+    pub fn deny(&self, operation: &str) {
+        self.inject(FaultRule::on(operation, Fault::Denied));
+    }
+
+    /// The next calls of `operation` are answered with this error code.
+    pub fn fail_next(&self, operation: &str, times: usize, code: &'static str) {
+        self.inject(FaultRule::on(operation, Fault::Code(code)).times(times));
+    }
+
+    /// The process dies on its way through its calls to AWS: so many more are answered, the next one
+    /// never is, nor is any after it. With `Fault::HeldAfter` AWS still does what that one asks.
+    ///
+    /// # Panics
+    /// With any other fault than the two that hold a call.
+    pub fn die_after(&self, calls: usize, at: Fault) {
+        assert!(
+            matches!(at, Fault::HeldBefore | Fault::HeldAfter),
+            "a dead process gets no answer at all"
+        );
+        self.inject(FaultRule::on("*", at).skipping(calls).times(1));
+        self.inject(FaultRule::on("*", Fault::HeldBefore).skipping(calls));
+    }
+
+    /// Ends every fault, and lets go of the calls that are held.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.faults.0.clear();
+        self.shared.healed.send_modify(|healings| *healings += 1);
+    }
+}

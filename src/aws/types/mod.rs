@@ -1,0 +1,15 @@
+//! What is sent to AWS and what it answers, in AWS's words.
+
+mod iam;
+mod names;
+mod sts;
+
+pub use iam::{AccessKey, AccessKeyMetadata, AccessKeyStatus, CreateUser, Tag, User};
+pub use names::{
+    AccessKeyId, CertificateId, FederatedUserName, GroupName, InvalidName, MfaSerialNumber,
+    PolicyName, RoleSessionName, ServiceSpecificCredentialId, SshPublicKeyId, UserName,
+};
+pub use sts::{
+    AssumeRole, AssumedRole, CallerIdentity, FederatedUser, GetFederationToken, GetSessionToken,
+    SessionCredentials,
+};
