@@ -56,8 +56,7 @@ pub trait Lifecycle: Send + Sync + 'static {
     async fn roll_back(
         self: Arc<Self>,
         _storage: Arc<dyn Storage>,
-        _kind: &str,
-        _data: Value,
+        _entry: wal::WalEntry,
     ) -> Result<(), Error> {
         Err(Error::internal("unknown type to rollback"))
     }

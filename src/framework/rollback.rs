@@ -72,9 +72,10 @@ async fn replay<S: Lifecycle>(
     if entry.created_at > youngest {
         return Ok(());
     }
+    let context = format!("error rolling back {:?} entry", entry.kind);
     Arc::clone(state)
-        .roll_back(Arc::clone(storage), &entry.kind, entry.data)
+        .roll_back(Arc::clone(storage), entry)
         .await
-        .map_err(|error| error.context(&format!("error rolling back {:?} entry", entry.kind)))?;
+        .map_err(|error| error.context(&context))?;
     Ok(wal::delete(&**storage, id).await?)
 }

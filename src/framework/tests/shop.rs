@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::object;
 use crate::clock::{Clock, ManualClock};
+use crate::framework::wal::WalEntry;
 use crate::framework::{
     Answer, Declaration, Field, FieldData, FieldType, Lifecycle, OperationDocs, Path, PathDocs,
     ResponseField, SecretType, leased_response, wal,
@@ -91,10 +92,9 @@ impl Lifecycle for Shop {
     async fn roll_back(
         self: Arc<Self>,
         _storage: Arc<dyn Storage>,
-        kind: &str,
-        data: Value,
+        entry: WalEntry,
     ) -> Result<(), Error> {
-        match (kind, data["code"].as_str()) {
+        match (entry.kind.as_str(), entry.data["code"].as_str()) {
             (COUPON, Some("stuck")) => Err(Error::internal("the shredder is stuck")),
             (COUPON, Some("forbidden")) => Err(Error::ReadOnly("not on this node".to_owned())),
             (COUPON, Some(code)) => {

@@ -1,0 +1,217 @@
+//! The stored root configuration, and the clients it asks for.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{AccessKeyId, ClientConfig, CredentialSource, Endpoint, InvalidName, Region};
+use crate::engine::stored::{nanoseconds, null_as_default};
+use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
+use crate::secret::{self, ExposeSecret, SecretString};
+
+/// The storage key; seal-wrapped.
+pub(crate) const KEY: &str = "config/root";
+
+/// The root configuration in the stored form of the Go engines; keys that we do not know are kept.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct RootConfig {
+    #[serde(with = "nanoseconds")]
+    pub(crate) identity_token_ttl: Duration,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) identity_token_audience: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) rotation_schedule: String,
+    #[serde(with = "nanoseconds")]
+    pub(crate) rotation_window: Duration,
+    #[serde(with = "nanoseconds")]
+    pub(crate) rotation_period: Duration,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) disable_automated_rotation: bool,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) rotation_policy: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) access_key: String,
+    #[serde(with = "secret::stored")]
+    pub(crate) secret_key: SecretString,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) iam_endpoint: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) sts_endpoint: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) sts_region: String,
+    pub(crate) sts_fallback_endpoints: Option<Vec<String>>,
+    pub(crate) sts_fallback_regions: Option<Vec<String>>,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) region: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) max_retries: i64,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) username_template: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub(crate) role_arn: String,
+    #[serde(flatten)]
+    pub(crate) unknown: JsonObject,
+}
+
+impl Default for RootConfig {
+    /// A record without any key: what the Go engines read where a key is missing.
+    fn default() -> Self {
+        Self {
+            identity_token_ttl: Duration::ZERO,
+            identity_token_audience: String::new(),
+            rotation_schedule: String::new(),
+            rotation_window: Duration::ZERO,
+            rotation_period: Duration::ZERO,
+            disable_automated_rotation: false,
+            rotation_policy: String::new(),
+            access_key: String::new(),
+            secret_key: SecretString::default(),
+            iam_endpoint: String::new(),
+            sts_endpoint: String::new(),
+            sts_region: String::new(),
+            sts_fallback_endpoints: None,
+            sts_fallback_regions: None,
+            region: String::new(),
+            max_retries: 0,
+            username_template: String::new(),
+            role_arn: String::new(),
+            unknown: JsonObject::new(),
+        }
+    }
+}
+
+impl RootConfig {
+    /// What a mount has that was never configured: the SDK's default chain and default retries.
+    pub(crate) fn unconfigured() -> Self {
+        Self {
+            max_retries: -1,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) async fn load(storage: &dyn Storage) -> Result<Option<Self>, StorageError> {
+        get_json(storage, KEY).await
+    }
+
+    pub(crate) async fn store(&self, storage: &dyn Storage) -> Result<(), StorageError> {
+        put_json(storage, KEY, self).await
+    }
+
+    /// Whether requests are signed with the stored access key.
+    pub(crate) fn has_access_key(&self) -> bool {
+        !self.access_key.is_empty() && !self.secret_key.expose_secret().is_empty()
+    }
+
+    /// How to reach IAM with `credentials`.
+    pub(crate) fn iam(&self, credentials: CredentialSource) -> Result<ClientConfig, Misconfigured> {
+        self.client(&self.region, &self.iam_endpoint, credentials)
+    }
+
+    /// How to reach STS with `credentials`: the first is the wish, the others are for when it does
+    /// not answer.
+    ///
+    /// `sts_region` counts with and without `sts_endpoint`. Where the fallback lists differ in
+    /// length, a missing region is the region of the first, and a missing endpoint is AWS's own.
+    pub(crate) fn sts(
+        &self,
+        credentials: &CredentialSource,
+    ) -> Result<Vec<ClientConfig>, Misconfigured> {
+        let region = first_set([&self.sts_region, &self.region]);
+        let endpoints = self.sts_fallback_endpoints.as_deref().unwrap_or_default();
+        let regions = self.sts_fallback_regions.as_deref().unwrap_or_default();
+        let fallbacks = (0..endpoints.len().max(regions.len())).map(|at| {
+            let text = |list: &[String]| list.get(at).cloned().unwrap_or_default();
+            let fallback_region = text(regions);
+            (
+                first_set([&fallback_region, region]).to_owned(),
+                text(endpoints),
+            )
+        });
+        std::iter::once((region.to_owned(), self.sts_endpoint.clone()))
+            .chain(fallbacks)
+            .map(|(region, endpoint)| self.client(&region, &endpoint, credentials.clone()))
+            .collect()
+    }
+
+    /// The stored access key, or else what the process finds around it.
+    pub(crate) fn credentials(&self) -> Result<CredentialSource, Misconfigured> {
+        match (
+            self.access_key.is_empty(),
+            self.secret_key.expose_secret().is_empty(),
+        ) {
+            (true, true) => Ok(CredentialSource::DefaultChain),
+            (false, false) => Ok(CredentialSource::Static {
+                access_key_id: AccessKeyId::new(&self.access_key)
+                    .map_err(|error| Misconfigured::field("access_key", error))?,
+                secret_access_key: self.secret_key.clone(),
+                session_token: None,
+            }),
+            _ => Err(Misconfigured::HalfAnAccessKey),
+        }
+    }
+
+    fn client(
+        &self,
+        region: &str,
+        endpoint: &str,
+        credentials: CredentialSource,
+    ) -> Result<ClientConfig, Misconfigured> {
+        Ok(ClientConfig {
+            region: parse("region", region, |text| Region::new(text))?,
+            endpoint: parse("endpoint", endpoint, |text| Endpoint::new(text))?,
+            max_retries: u32::try_from(self.max_retries).ok(),
+            credentials,
+            ..ClientConfig::default()
+        })
+    }
+}
+
+impl fmt::Debug for RootConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RootConfig")
+            .field("access_key", &self.access_key)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A root configuration that no client can be made of.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Misconfigured {
+    #[error(
+        "static AWS client credentials haven't been properly configured (the access key or secret key were provided but not both)"
+    )]
+    HalfAnAccessKey,
+    #[error("{field} in config/root: {reason}")]
+    Field { field: &'static str, reason: String },
+}
+
+impl Misconfigured {
+    pub(crate) fn field(field: &'static str, reason: impl fmt::Display) -> Self {
+        Self::Field {
+            field,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Reads a text that may be empty, which means "not set".
+pub(super) fn parse<T>(
+    field: &'static str,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, InvalidName>,
+) -> Result<Option<T>, Misconfigured> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    read(text)
+        .map(Some)
+        .map_err(|error| Misconfigured::field(field, error))
+}
+
+fn first_set<'a>(texts: [&'a String; 2]) -> &'a String {
+    let [one, other] = texts;
+    if one.is_empty() { other } else { one }
+}

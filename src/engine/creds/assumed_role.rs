@@ -1,0 +1,78 @@
+//! A session of an AWS role (`sts:AssumeRole`).
+
+use super::Asked;
+use super::group_policies::SessionPolicies;
+use super::session::{self, Identity};
+use crate::aws::{Arn, AssumeRole, RoleSessionName};
+use crate::engine::config_root::RootConfig;
+use crate::engine::error::refused;
+use crate::engine::{Engine, roles, usernames};
+use crate::logical::{Error, Request, Response};
+
+pub(super) async fn generate(
+    engine: &Engine,
+    request: &Request,
+    asked: &Asked,
+) -> Result<Response, Error> {
+    let storage = &*request.storage;
+    let role_arn = choose_role_arn(asked)?;
+    let policies = SessionPolicies::of_role(engine, storage, &asked.role).await?;
+    let clients = engine.clients.get(storage).await?;
+    let name = session_name(engine, &clients.root, asked)?;
+    let duration = session::duration(engine, asked).await?;
+    let sts = clients.sts().await?;
+    let assumed = sts
+        .assume_role(AssumeRole {
+            duration: Some(duration),
+            policy: policies.document,
+            policy_arns: policies.arns,
+            external_id: Some(asked.role.external_id.clone()).filter(|id| !id.is_empty()),
+            tags: roles::tags(asked.role.session_tags.as_ref()),
+            ..AssumeRole::new(role_arn.clone(), name.clone())
+        })
+        .await
+        .map_err(|error| refused("Error assuming role", &error))?;
+    Ok(session::response(
+        engine,
+        &assumed.credentials,
+        &Identity {
+            arn: Some(&assumed.arn),
+            username: Some(name.as_str()),
+            policy: Some(role_arn.as_str()),
+        },
+    ))
+}
+
+/// The AWS role: the request's, if the role of ours allows it, else the only one that it has.
+fn choose_role_arn(asked: &Asked) -> Result<Arn, Error> {
+    let allowed = asked.role.role_arns();
+    let chosen = match (asked.role_arn.as_str(), allowed) {
+        ("", [only]) => only,
+        ("", _) => {
+            return Err(Error::invalid(
+                "did not supply a role_arn parameter and unable to determine one",
+            ));
+        }
+        (wished, _) => allowed.iter().find(|arn| *arn == wished).ok_or_else(|| {
+            Error::invalid(format!(
+                "role_arn {wished:?} not in allowed role arns for Vault role {:?}",
+                asked.role_name.as_str()
+            ))
+        })?,
+    };
+    Arn::new(chosen).map_err(|error| Error::invalid(format!("role_arns: {error}")))
+}
+
+fn session_name(
+    engine: &Engine,
+    root: &RootConfig,
+    asked: &Asked,
+) -> Result<RoleSessionName, Error> {
+    if asked.role_session_name.is_empty() {
+        return usernames::role_session(engine, root, &asked.display_name, &asked.role_name);
+    }
+    let mut name = usernames::normalize(&asked.role_session_name);
+    name.truncate(usernames::MAX_IAM_NAME);
+    RoleSessionName::new(name)
+        .map_err(|error| Error::invalid(format!("role_session_name: {error}")))
+}

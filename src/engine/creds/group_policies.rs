@@ -1,0 +1,82 @@
+//! What IAM groups let their members do, for sessions, which cannot join a group.
+
+use futures_util::future::try_join_all;
+use futures_util::try_join;
+
+use crate::aws::{self, Arn, GroupName, Iam};
+use crate::engine::Engine;
+use crate::engine::error::refused;
+use crate::engine::policies::combine;
+use crate::engine::roles::RoleRecord;
+use crate::logical::{Error, Storage};
+
+/// What narrows a session: one policy document, and managed policies.
+pub(super) struct SessionPolicies {
+    pub(super) document: Option<String>,
+    pub(super) arns: Vec<Arn>,
+}
+
+impl SessionPolicies {
+    /// The role's own policies with those of its groups. Without groups, IAM is not asked.
+    pub(super) async fn of_role(
+        engine: &Engine,
+        storage: &dyn Storage,
+        role: &RoleRecord,
+    ) -> Result<Self, Error> {
+        let mut arns = role
+            .policy_arns()
+            .iter()
+            .map(|text| {
+                Arn::new(text).map_err(|error| Error::invalid(format!("policy_arns: {error}")))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut document = role.policy_document.clone();
+        if !role.iam_groups().is_empty() {
+            let iam = &engine.clients.get(storage).await?.iam;
+            let (documents, group_arns) = of_groups(&**iam, role.iam_groups()).await?;
+            arns.extend(group_arns);
+            if !documents.is_empty() {
+                let all = documents
+                    .iter()
+                    .map(String::as_str)
+                    .chain([document.as_str()]);
+                document = combine(all).map_err(Error::invalid)?;
+            }
+        }
+        Ok(Self {
+            document: (!document.is_empty()).then_some(document),
+            arns,
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.document.is_none() && self.arns.is_empty()
+    }
+}
+
+/// Inline documents and managed policies of all groups, in the order of the groups.
+async fn of_groups(iam: &dyn Iam, groups: &[String]) -> Result<(Vec<String>, Vec<Arn>), Error> {
+    let fetched = try_join_all(groups.iter().map(|text| async move {
+        let group =
+            GroupName::new(text).map_err(|error| Error::invalid(format!("iam_groups: {error}")))?;
+        of_group(iam, &group).await.map_err(|error| {
+            refused(
+                &format!("Error reading the policies of IAM group {group}"),
+                &error,
+            )
+        })
+    }))
+    .await?;
+    let (documents, arns): (Vec<_>, Vec<_>) = fetched.into_iter().unzip();
+    Ok((documents.concat(), arns.concat()))
+}
+
+async fn of_group(iam: &dyn Iam, group: &GroupName) -> Result<(Vec<String>, Vec<Arn>), aws::Error> {
+    try_join!(
+        async {
+            let names = iam.list_group_policies(group).await?;
+            try_join_all(names.iter().map(|name| iam.get_group_policy(group, name))).await
+        },
+        iam.list_attached_group_policies(group),
+    )
+}

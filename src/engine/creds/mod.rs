@@ -1,0 +1,201 @@
+//! `creds/` and `sts/`: credentials for a client.
+
+mod assumed_role;
+mod federation_token;
+mod group_policies;
+mod iam_user;
+mod lease;
+mod session;
+mod session_token;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use lease::access_keys;
+
+use super::Engine;
+use super::roles::{self, CredentialType, RoleName, RoleRecord};
+use crate::framework::{
+    Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
+};
+use crate::logical::{Error, Operation, Request};
+
+/// Lifetime of a session when neither request nor role name one.
+const DEFAULT_TTL: Duration = Duration::from_hours(1);
+
+const ROLE_ARN: Field<String> = Field::new(
+    "role_arn",
+    "ARN of the AWS role to assume, when the role names more than one. assumed_role only.",
+)
+.query();
+const TTL: Field<Duration> = Field::new(
+    "ttl",
+    "Lifetime of a session, within the role's and the mount's limits. Not for iam_user, whose lease follows config/lease.",
+)
+.default(|| DEFAULT_TTL)
+.query();
+const ROLE_SESSION_NAME: Field<String> = Field::new(
+    "role_session_name",
+    "Name of the session in AWS's logs. assumed_role only.",
+)
+.query();
+const MFA_CODE: Field<String> = Field::new(
+    "mfa_code",
+    "Code that the role's multi-factor device shows. session_token only.",
+)
+.query();
+
+const fn shown(
+    name: &'static str,
+    field_type: FieldType,
+    description: &'static str,
+) -> ResponseField {
+    ResponseField {
+        name,
+        field_type,
+        description,
+    }
+}
+
+const RESPONSE: &[ResponseField] = &[
+    shown("access_key", FieldType::String, "Access key id"),
+    shown("secret_key", FieldType::String, "Secret access key"),
+    shown(
+        "session_token",
+        FieldType::String,
+        "Session token; null for an IAM user",
+    ),
+    shown(
+        "security_token",
+        FieldType::String,
+        "The same as session_token, under its older name",
+    ),
+    shown(
+        "arn",
+        FieldType::String,
+        "ARN of the IAM user or of the session",
+    ),
+    shown(
+        "username",
+        FieldType::String,
+        "Name of the IAM user or of the session",
+    ),
+    shown(
+        "ttl",
+        FieldType::DurationSecond,
+        "How long AWS accepts the session",
+    ),
+    shown(
+        "expiration",
+        FieldType::Time,
+        "Until when AWS accepts the session",
+    ),
+];
+
+pub(super) fn path() -> Path<Engine> {
+    let docs = |suffix| OperationDocs {
+        verb: "generate",
+        suffix,
+        response: RESPONSE,
+        ..OperationDocs::NONE
+    };
+    Path::new("(creds|sts)/{name@}")
+        .field(&roles::NAME)
+        .field(&ROLE_ARN)
+        .field(&TTL)
+        .field(&ROLE_SESSION_NAME)
+        .field(&MFA_CODE)
+        .on_with(
+            Operation::Read,
+            docs("credentials|sts-credentials"),
+            generate,
+        )
+        .on_with(
+            Operation::Update,
+            docs("credentials-with-parameters|sts-credentials-with-parameters"),
+            generate,
+        )
+        .docs(PathDocs {
+            synopsis: "Get AWS credentials for a role.",
+            description: "Every read gives new credentials with a lease of their own. Revoking the \
+                lease removes an IAM user at once, with its key and all that is attached to it; \
+                sessions of STS cannot be called back and end by themselves. AWS needs some \
+                seconds until a new IAM user's key works everywhere. Both prefixes do the same, \
+                but for roles from before credential_type.",
+            operation_suffix: "",
+        })
+}
+
+/// What a client asks for.
+struct Asked {
+    role_name: RoleName,
+    role: RoleRecord,
+    display_name: String,
+    role_arn: String,
+    role_session_name: String,
+    mfa_code: String,
+    ttl: Option<Duration>,
+}
+
+async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let role_name = data.value(&roles::NAME);
+    let role = roles::load(&engine, &*request.storage, &role_name)
+        .await
+        .map_err(|error| Error::from(error).context("error retrieving role"))?
+        .ok_or_else(|| Error::invalid(format!("Role {:?} not found", role_name.as_str())))?;
+    let credential_type = choose_type(&role, request.path.starts_with("sts/"))?;
+    let asked = Asked {
+        role_name,
+        role,
+        display_name: request.display_name.clone(),
+        role_arn: data.value(&ROLE_ARN),
+        role_session_name: data.value(&ROLE_SESSION_NAME),
+        mfa_code: data.value(&MFA_CODE),
+        ttl: data.get(&TTL),
+    };
+    match credential_type {
+        CredentialType::IamUser => iam_user::generate(&engine, &request, &asked).await,
+        CredentialType::AssumedRole => assumed_role::generate(&engine, &request, &asked).await,
+        CredentialType::FederationToken => {
+            federation_token::generate(&engine, &request, &asked).await
+        }
+        CredentialType::SessionToken => session_token::generate(&engine, &request, &asked).await,
+    }
+    .map(Some)
+}
+
+/// The role's type. A role of before `credential_type` may have two, and then the prefix chooses;
+/// such roles also keep each type to its own prefix.
+fn choose_type(role: &RoleRecord, sts: bool) -> Result<CredentialType, Error> {
+    let unknown = |name: &str| Error::invalid(format!("unknown credential_type: {name:?}"));
+    let chosen = match role.credential_types.as_slice() {
+        [] => return Err(unknown("")),
+        [only] => CredentialType::parse(only).ok_or_else(|| unknown(only))?,
+        several => {
+            let wanted = if sts {
+                CredentialType::FederationToken
+            } else {
+                CredentialType::IamUser
+            };
+            if !role.types().contains(&wanted) {
+                return Err(Error::invalid(format!(
+                    "requested credential type {:?} not in allowed credential types {several:?}",
+                    wanted.as_str()
+                )));
+            }
+            wanted
+        }
+    };
+    let iam_user = chosen == CredentialType::IamUser;
+    if role.prohibit_flexible_cred_path && iam_user == sts {
+        return Err(Error::invalid(format!(
+            "attempted to retrieve {} credentials through the {} path; this is not allowed for legacy roles",
+            chosen.as_str(),
+            if sts { "sts" } else { "creds" },
+        )));
+    }
+    Ok(chosen)
+}

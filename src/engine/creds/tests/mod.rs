@@ -1,0 +1,3 @@
+//! Credentials, as a specification.
+
+mod iam_user;

@@ -1,0 +1,158 @@
+//! The AWS secrets engine: what each path does, on the framework and on AWS's seam.
+//!
+//! The list of [`paths`] is the table of contents; a path's fields, handlers and stored form are in
+//! the file that is named like it.
+//! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
+
+mod busy;
+mod clients;
+mod config_lease;
+mod config_root;
+mod creds;
+mod error;
+mod iam_user_removal;
+mod locks;
+mod policies;
+mod roles;
+mod rollback;
+mod rotate_root;
+mod stored;
+mod usernames;
+
+#[cfg(test)]
+mod testing;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::clients::ClientCache;
+use self::locks::NameLocks;
+use crate::aws::Connector;
+use crate::clock::Clock;
+use crate::framework::wal::{WAL_PREFIX, WalEntry};
+use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path};
+use crate::logical::{
+    self, BackendConfig, Error, Factory, Request, SpecialPaths, Storage, SystemView,
+};
+
+const DESCRIPTION: &str = "\
+The AWS secrets engine hands out AWS credentials that end by themselves: IAM users
+with an access key, made for one lease and removed with it, or sessions of STS.
+
+Write the engine's own credentials to config/root and rotate them with
+config/rotate-root. Define what a client may get in roles/<name>. Then reading
+creds/<name> gives credentials, and revoking their lease ends an IAM user at once;
+sessions of STS live until their time is up.";
+
+/// The state of one mount. What other requests must not disturb is behind the locks of its parts.
+pub(crate) struct Engine {
+    clients: ClientCache,
+    role_locks: NameLocks,
+    clock: Arc<dyn Clock>,
+    system: Arc<dyn SystemView>,
+}
+
+fn paths() -> Vec<Path<Engine>> {
+    vec![
+        config_root::path(),
+        rotate_root::path(),
+        config_lease::path(),
+        roles::path(),
+        roles::list_path(),
+        creds::path(),
+    ]
+}
+
+fn declaration() -> Result<Declaration<Engine>, Error> {
+    Ok(
+        Declaration::new(DESCRIPTION, paths(), vec![creds::access_keys()])
+            .map_err(|error| Error::internal(error.to_string()))?
+            .special_paths(SpecialPaths {
+                local_storage: vec![WAL_PREFIX.to_owned()],
+                seal_wrap_storage: vec![config_root::KEY.to_owned(), "static-creds/".to_owned()],
+                ..SpecialPaths::default()
+            })
+            .wal_rollback_min_age(Duration::from_mins(5)),
+    )
+}
+
+#[async_trait]
+impl Lifecycle for Engine {
+    async fn roll_back(
+        self: Arc<Self>,
+        storage: Arc<dyn Storage>,
+        entry: WalEntry,
+    ) -> Result<(), Error> {
+        self.undo(&*storage, entry).await
+    }
+
+    async fn invalidate_key(&self, key: &str) {
+        if key == config_root::KEY {
+            self.clients.forget().await;
+        }
+    }
+
+    async fn rotate(self: Arc<Self>, request: Request) -> Answer {
+        rotate_root::rotate(&self, &request).await.map(Some)
+    }
+}
+
+/// Makes the engine of each mount.
+pub struct EngineFactory {
+    connector: Arc<dyn Connector>,
+    clock: Arc<dyn Clock>,
+    // The same for all mounts, so it is compiled once.
+    declaration: OnceLock<Arc<Declaration<Engine>>>,
+}
+
+impl EngineFactory {
+    /// Engines that reach AWS through `connector`.
+    pub fn new(connector: Arc<dyn Connector>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            connector,
+            clock,
+            declaration: OnceLock::new(),
+        }
+    }
+
+    fn declaration(&self) -> Result<Arc<Declaration<Engine>>, Error> {
+        if let Some(known) = self.declaration.get() {
+            return Ok(Arc::clone(known));
+        }
+        let made = Arc::new(declaration()?);
+        Ok(Arc::clone(self.declaration.get_or_init(|| made)))
+    }
+}
+
+#[async_trait]
+impl Factory for EngineFactory {
+    async fn create(&self, config: BackendConfig) -> Result<Arc<dyn logical::Backend>, Error> {
+        let engine = Engine {
+            clients: ClientCache::new(
+                Arc::clone(&self.connector),
+                Arc::clone(&config.system),
+                Arc::clone(&self.clock),
+            ),
+            role_locks: NameLocks::default(),
+            clock: Arc::clone(&self.clock),
+            system: Arc::clone(&config.system),
+        };
+        Ok(Arc::new(Backend::new(
+            self.declaration()?,
+            Arc::new(engine),
+            config.system,
+            Arc::clone(&self.clock),
+        )))
+    }
+}
+
+impl fmt::Debug for EngineFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineFactory")
+            .field("connector", &self.connector)
+            .finish_non_exhaustive()
+    }
+}

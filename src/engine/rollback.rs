@@ -1,0 +1,100 @@
+//! The write-ahead log of the engine: what each entry means and how it is undone.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::Engine;
+use super::error::failed;
+use super::iam_user_removal::remove_all;
+use super::rotate_root::{self, RootRotation};
+use crate::aws::{Iam, UserName};
+use crate::framework::wal::{self, WalEntry, WalId};
+use crate::logical::{Error, Storage, StorageError};
+
+/// The kind that the Go engines know: an IAM user that is being made.
+const USER: &str = "user";
+const ROOT_ROTATION: &str = "root_rotation";
+
+/// How far AWS's clock and ours may be apart; AWS refuses requests that are further off.
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_mins(15);
+
+/// Work that is about to begin at AWS.
+#[derive(Debug)]
+pub(super) enum Work<'a> {
+    /// An IAM user will be made.
+    User(&'a UserName),
+    /// The root access key will be replaced.
+    RootRotation(&'a RootRotation),
+}
+
+/// The data of a [`USER`] entry; keys as in the Go engines, which read them in any case.
+#[derive(Deserialize)]
+struct UserRecord {
+    #[serde(rename = "UserName", alias = "username", alias = "user_name")]
+    user_name: String,
+}
+
+impl Engine {
+    /// Stores what is about to begin, so that a crash leaves nothing behind for ever.
+    pub(super) async fn write_ahead(
+        &self,
+        storage: &dyn Storage,
+        work: &Work<'_>,
+    ) -> Result<WalId, StorageError> {
+        let now = self.clock.now();
+        match work {
+            Work::User(name) => {
+                wal::put(storage, USER, &json!({ "UserName": name.as_str() }), now).await
+            }
+            Work::RootRotation(rotation) => wal::put(storage, ROOT_ROTATION, rotation, now).await,
+        }
+    }
+
+    /// Undoes what an entry speaks of.
+    pub(super) async fn undo(&self, storage: &dyn Storage, entry: WalEntry) -> Result<(), Error> {
+        let created_at = OffsetDateTime::from_unix_timestamp(entry.created_at)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        match entry.kind.as_str() {
+            USER => {
+                let user: UserRecord = read(entry.data)?;
+                let name = UserName::new(user.user_name)
+                    .map_err(|error| Error::internal(error.to_string()))?;
+                let iam = &self.clients.get(storage).await?.iam;
+                remove_half_made_user(&**iam, &name, created_at).await
+            }
+            ROOT_ROTATION => {
+                rotate_root::roll_back(self, storage, &read(entry.data)?, created_at).await
+            }
+            _ => Err(Error::internal("unknown type to rollback")),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(data: Value) -> Result<T, Error> {
+    serde_json::from_value(data)
+        .map_err(|_| Error::internal("the entry's data is not of its kind's form"))
+}
+
+/// Removes the user unless it is older than the entry: then its name was taken, and it is not ours.
+async fn remove_half_made_user(
+    iam: &dyn Iam,
+    name: &UserName,
+    created_at: OffsetDateTime,
+) -> Result<(), Error> {
+    // Without the permission to look, what the entry says has to do.
+    if let Ok(user) = iam.get_user(Some(name)).await
+        && user.create_date < created_at - CLOCK_TOLERANCE
+    {
+        tracing::warn!(user = %name, "WAL entry names a user that is older than the entry; user left alone");
+        return Ok(());
+    }
+    let removal = remove_all(iam, name)
+        .await
+        .map_err(|error| failed(&format!("error removing half-made user {name}"), &error))?;
+    tracing::info!(user = %name, ?removal, "half-made IAM user rolled back");
+    Ok(())
+}
