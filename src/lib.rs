@@ -2,8 +2,10 @@
 
 pub mod aws;
 pub mod clock;
+pub mod engine;
 pub mod environment;
 pub mod framework;
 pub mod go_duration;
 pub mod logical;
 pub mod secret;
+pub mod template;
