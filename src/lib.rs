@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod environment;
+pub mod go_plugin;
 pub mod logical;
+pub mod pb;
+pub mod rpc;
 pub mod secret;
