@@ -75,6 +75,7 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
                 seal_wrap_storage: vec![config_root::KEY.to_owned(), "static-creds/".to_owned()],
                 ..SpecialPaths::default()
             })
+            .operation_prefix("aws")
             .wal_rollback_min_age(Duration::from_mins(5)),
     )
 }
