@@ -90,6 +90,14 @@ impl Error {
         }
     }
 
+    /// Something answered, but not as AWS answers such a call.
+    pub(in crate::aws) fn incomplete(operation: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            may_have_happened: true,
+            ..Self::unasked(operation, ErrorKind::Other, message)
+        }
+    }
+
     /// AWS was not asked.
     pub(in crate::aws) fn unasked(
         operation: &'static str,
@@ -135,7 +143,11 @@ impl Error {
     }
 
     /// Whether AWS may have done what was asked although the call failed: it was asked and the
-    /// answer got lost. False means that nothing changed.
+    /// answer got lost.
+    ///
+    /// False means that AWS did not do it. `create_user` and `create_access_key` are never tried
+    /// again after such a failure, so for them this is certain; a call that does the same when it is
+    /// done twice is tried again, and only its last try counts here.
     pub fn may_have_happened(&self) -> bool {
         self.may_have_happened
     }
