@@ -5,6 +5,11 @@
 //! The protocol is tested with a toy backend in this process, which has nothing of AWS; the process
 //! itself with the real binary. A host that we wrote shares our misreadings, so the walkthrough on a
 //! real server has the last word.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where it finds something wrong"
+)]
 
 mod binary;
 mod connection;

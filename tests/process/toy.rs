@@ -158,8 +158,8 @@ fn object(value: Value) -> JsonObject {
     }
 }
 
-fn answer(value: Value) -> Result<Option<Response>, Error> {
-    Ok(Some(Response::data(object(value))))
+fn answer(value: Value) -> Response {
+    Response::data(object(value))
 }
 
 #[async_trait]
@@ -194,14 +194,20 @@ impl Backend for Toy {
                 Ok(None)
             }
             "panic" => panic!("hunter2"),
-            "echo" => answer(json!({ "data": request.data, "display_name": request.display_name })),
+            "echo" => Ok(Some(answer(json!({ "data": request.data })))),
             "nothing" => Ok(Some(Response::default())),
-            "count" => answer(json!({ "count": self.count.fetch_add(1, Ordering::SeqCst) })),
-            "config" => answer(json!({
+            "count" => {
+                let count = self.count.fetch_add(1, Ordering::SeqCst);
+                Ok(Some(answer(json!({ "count": count }))))
+            }
+            "config" => Ok(Some(answer(json!({
                 "uuid": self.config.backend_uuid,
                 "config": self.config.config,
-            })),
-            "invalidated" => answer(json!({ "keys": *self.invalidated.lock().unwrap() })),
+            })))),
+            "invalidated" => {
+                let keys = &*self.invalidated.lock().unwrap();
+                Ok(Some(answer(json!({ "keys": keys }))))
+            }
             "system" => self.system(rest).await,
             "lease" => Ok(Some(lease(&request))),
             "error" => Err(error(rest)),
@@ -254,7 +260,7 @@ impl Toy {
             }
             path => json!(system.deregister_rotation_job("toy/", path).await?),
         };
-        answer(json!({ "value": value }))
+        Ok(Some(answer(json!({ "value": value }))))
     }
 }
 

@@ -39,7 +39,7 @@ fn lines_of(level: LevelFilter, run: impl FnOnce()) -> Vec<Value> {
 #[test]
 fn an_event_is_one_object_with_three_text_keys_and_six_digits_of_a_second() {
     let lines = lines_of(LevelFilter::INFO, || {
-        info!(attempt = 2, "rotated {}", "a key")
+        info!(attempt = 2, "rotated {}", "a key");
     });
 
     assert_eq!(
