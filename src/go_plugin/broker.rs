@@ -162,3 +162,90 @@ impl GrpcBroker for BrokerService {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn broker() -> Arc<Broker> {
+        let host = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let pem = pem(host.cert.der());
+        let tls = MutualTls::with_host(&pem, &SystemClock).unwrap();
+        Arc::new(Broker::new(Arc::new(tls)))
+    }
+
+    fn pem(der: &[u8]) -> String {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    }
+
+    fn socket(service_id: u32) -> ConnInfo {
+        ConnInfo {
+            service_id,
+            network: "unix".to_owned(),
+            address: "/tmp/plugin1".to_owned(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_may_come_before_the_question() {
+        let broker = broker();
+        tokio::spawn(Arc::clone(&broker).keep(socket(1)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+
+        assert!(broker.channel(1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_may_come_after_the_question_and_among_others() {
+        let broker = broker();
+        let asking = Arc::clone(&broker);
+        let asking = tokio::spawn(async move { asking.channel(2).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::spawn(Arc::clone(&broker).keep(socket(1)));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!asking.is_finished());
+        tokio::spawn(Arc::clone(&broker).keep(socket(2)));
+
+        assert!(asking.await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_never_comes_is_waited_for_five_seconds() {
+        let broker = broker();
+        let started = tokio::time::Instant::now();
+
+        let error = broker.channel(7).await.unwrap_err();
+
+        assert_eq!(started.elapsed(), PATIENCE);
+        assert!(matches!(error, BrokerError::NoAddress(7)), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_nobody_asks_for_is_dropped_after_five_seconds() {
+        let broker = broker();
+        tokio::spawn(Arc::clone(&broker).keep(socket(1)));
+        tokio::time::sleep(PATIENCE + Duration::from_millis(1)).await;
+
+        assert!(broker.addresses.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_network_that_is_not_known_is_an_error_at_once() {
+        let broker = broker();
+        let knock = ConnInfo {
+            network: "tcp".to_owned(),
+            ..socket(1)
+        };
+        tokio::spawn(Arc::clone(&broker).keep(knock));
+
+        let error = broker.channel(1).await.unwrap_err();
+
+        assert!(
+            matches!(&error, BrokerError::Network(name) if name == "tcp"),
+            "{error}"
+        );
+    }
+}

@@ -179,3 +179,95 @@ impl AsyncWrite for HostConnection {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::environment::FixedEnvironment;
+    use crate::go_plugin::Protocol;
+
+    fn host(directory: &Path, group: &str) -> HostEnv {
+        let protocol = Protocol {
+            cookie_key: "TOY_PLUGIN",
+            cookie_value: "biscuit",
+            version: 5,
+        };
+        HostEnv::read(
+            &protocol,
+            &FixedEnvironment::from([
+                ("PLUGIN_UNIX_SOCKET_DIR", directory.to_str().unwrap()),
+                ("PLUGIN_UNIX_SOCKET_GROUP", group),
+            ]),
+        )
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_in_the_hosts_directory_and_goes_with_the_listener() {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = Listener::bind(&host(directory.path(), "")).unwrap();
+        let path = listener.path().to_owned();
+
+        assert_eq!(path.parent(), Some(directory.path()));
+        assert!(UnixStream::connect(&path).await.is_ok());
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn every_socket_has_a_name_of_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path(), "");
+
+        let first = Listener::bind(&host).unwrap();
+        let second = Listener::bind(&host).unwrap();
+
+        assert_ne!(first.path(), second.path());
+    }
+
+    #[tokio::test]
+    async fn a_group_that_the_host_names_may_connect() {
+        let directory = tempfile::tempdir().unwrap();
+        // Root may give files to any group, everyone else to their own.
+        let owner = fs::metadata(directory.path()).unwrap();
+        let group = if owner.uid() == 0 { 4242 } else { owner.gid() };
+
+        let listener = Listener::bind(&host(directory.path(), &group.to_string())).unwrap();
+
+        let metadata = fs::metadata(listener.path()).unwrap();
+        assert_eq!(metadata.gid(), group);
+        assert_eq!(metadata.mode() & 0o777, 0o660);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_does_not_exist_is_named_and_leaves_no_socket() {
+        let directory = tempfile::tempdir().unwrap();
+
+        let error = Listener::bind(&host(directory.path(), "no-such-group"))
+            .err()
+            .unwrap();
+
+        assert!(error.to_string().contains("no-such-group"), "{error}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_does_not_serve_is_named() {
+        let error = Listener::bind(&host(Path::new("/no/such/directory"), ""))
+            .err()
+            .unwrap();
+
+        assert!(error.to_string().contains("/no/such/directory"), "{error}");
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\nvaulted:x:900:\nvault:x:901:alice,bob\nbroken\n";
+
+        assert_eq!(group_id(groups, "vault"), Some(901));
+        assert_eq!(group_id(groups, "root"), Some(0));
+        assert_eq!(group_id(groups, "alice"), None);
+        assert_eq!(group_id(groups, "broken"), None);
+    }
+}

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How often to look whether the host is still there.
-const ORPHAN_CHECK: Duration = Duration::from_secs(5);
+const ORPHAN_CHECK: Duration = Duration::from_secs(2);
 
 /// A handle on the end of the process.
 #[derive(Clone, Debug, Default)]
@@ -92,5 +92,77 @@ async fn orphaned() {
     let host = parent_id();
     while parent_id() == host {
         tokio::time::sleep(ORPHAN_CHECK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    async fn server(shutdown: Shutdown) -> Result<(), Infallible> {
+        shutdown.begun().await;
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_work_the_end_is_at_once() {
+        let shutdown = Shutdown::default();
+        shutdown.begin();
+        let begun = Instant::now();
+
+        shutdown.bound(server(shutdown.clone())).await.unwrap();
+
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_nobody_waits_for_may_still_finish() {
+        let shutdown = Shutdown::default();
+        let (done, finished) = tokio::sync::oneshot::channel();
+        drop(shutdown.spawn(async move {
+            tokio::time::sleep(GRACE / 2).await;
+            done.send(()).unwrap();
+        }));
+        shutdown.begin();
+
+        shutdown.bound(server(shutdown.clone())).await.unwrap();
+
+        assert!(finished.await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn neither_work_nor_server_holds_the_end_up_for_longer_than_the_grace() {
+        let shutdown = Shutdown::default();
+        shutdown.spawn(pending::<()>());
+        shutdown.begin();
+        let begun = Instant::now();
+
+        shutdown
+            .bound(pending::<Result<(), Infallible>>())
+            .await
+            .unwrap();
+
+        assert_eq!(begun.elapsed(), GRACE);
+        assert!(
+            GRACE < Duration::from_secs(2),
+            "the host kills after two seconds"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_ends_before_the_end_has_begun() {
+        let shutdown = Shutdown::default();
+        let ended = shutdown.bound(server(shutdown.clone()));
+
+        assert!(
+            tokio::time::timeout(Duration::from_hours(1), ended)
+                .await
+                .is_err()
+        );
     }
 }

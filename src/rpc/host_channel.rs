@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::iter::successors;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -68,15 +69,12 @@ fn closed() -> Status {
 /// What to tell of a failed call. Where the host itself answered, its words stay unchanged, because
 /// it may look for some of them in our answer.
 pub(super) fn text(status: &Status) -> String {
-    let mut text = match status.message() {
-        "" => status.code().description().to_owned(),
-        message => message.to_owned(),
-    };
-    // Only a failure on our side of the connection has a cause.
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+    // Only a failure on our side of the connection has a cause, and the last one is the reason.
+    if let Some(reason) = successors(status.source(), |&error| error.source()).last() {
+        format!("cannot reach the host: {reason}")
+    } else if status.message().is_empty() {
+        status.code().description().to_owned()
+    } else {
+        status.message().to_owned()
     }
-    text
 }

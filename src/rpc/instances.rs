@@ -1,7 +1,6 @@
 //! The mounts that this process serves, told apart by the `multiplex_id` of each call.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -142,11 +141,5 @@ impl Instance {
             tracing::warn!(unfinished, "closing a mount with unfinished requests");
         }
         self.host.close();
-    }
-}
-
-impl fmt::Debug for Instance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instance").finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ mod fields;
 mod tests;
 
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -41,10 +42,12 @@ pub fn install(level: LevelFilter, clock: impl Clock) {
     let subscriber = subscriber(level, clock, io::stderr());
     // Only a second call can fail, and then the first one is in force.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string);
-        tracing::error!(location, "a task panicked, which is a bug in this plugin");
-    }));
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(location, "a task panicked, which is a bug in this plugin");
 }
 
 fn subscriber(
