@@ -8,7 +8,6 @@ use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Runtime};
 use vault_plugin_secrets_aws::aws::SdkConnector;
-use vault_plugin_secrets_aws::aws::SdkConnector;
 use vault_plugin_secrets_aws::clock::SystemClock;
 use vault_plugin_secrets_aws::engine::EngineFactory;
 use vault_plugin_secrets_aws::engine::EngineFactory;
