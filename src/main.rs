@@ -10,7 +10,6 @@ use tokio::runtime::{Builder, Runtime};
 use vault_plugin_secrets_aws::aws::SdkConnector;
 use vault_plugin_secrets_aws::clock::SystemClock;
 use vault_plugin_secrets_aws::engine::EngineFactory;
-use vault_plugin_secrets_aws::engine::EngineFactory;
 use vault_plugin_secrets_aws::environment::ProcessEnvironment;
 use vault_plugin_secrets_aws::go_plugin::{self, HostEnv, Shutdown, hclog};
 use vault_plugin_secrets_aws::logical::Factory;
