@@ -6,3 +6,4 @@ pub mod framework;
 pub mod go_duration;
 pub mod logical;
 pub mod secret;
+pub mod template;
