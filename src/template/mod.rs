@@ -26,6 +26,8 @@ mod lex;
 mod literal;
 mod parse;
 mod printf;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod value;
 
