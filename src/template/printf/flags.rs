@@ -96,7 +96,7 @@ impl Flags {
             let char = u32::try_from(bits).ok().and_then(char::from_u32);
             char.unwrap_or(char::REPLACEMENT_CHARACTER)
         };
-        let mut text = match verb {
+        let text = match verb {
             'c' => return self.pad(out, char().encode_utf8(&mut [0; 4]).as_bytes()),
             'q' => {
                 let char = char().to_string();
@@ -125,7 +125,7 @@ impl Flags {
             }
             _ => 0,
         };
-        text = format!("{text:0>digits$}");
+        let text = fill_with_zeros(text, digits);
         let prefix = match verb {
             'b' if self.sharp => "0b",
             'o' if self.sharp && !text.starts_with('0') => "0",
@@ -146,7 +146,7 @@ impl Flags {
 
     fn write_code_point(self, out: &mut Vec<u8>, bits: u64) {
         let digits = self.precision.unwrap_or(0).max(4);
-        let mut text = format!("U+{bits:0>digits$X}");
+        let mut text = format!("U+{}", fill_with_zeros(format!("{bits:X}"), digits));
         let char = u32::try_from(bits).ok().and_then(char::from_u32);
         if let Some(char) = char.filter(|char| self.sharp && is_printable(*char)) {
             text.push_str(&format!(" '{char}'"));
@@ -209,6 +209,15 @@ impl Flags {
         if !self.minus {
             out.extend_from_slice(text);
         }
+    }
+}
+
+/// `number` with zeros in front, where it has fewer than `digits`. The formatter of Rust would panic
+/// if more than 65535 were wanted.
+fn fill_with_zeros(number: String, digits: usize) -> String {
+    match digits.checked_sub(number.len()) {
+        Some(missing @ 1..) => "0".repeat(missing) + &number,
+        _ => number,
     }
 }
 

@@ -38,6 +38,10 @@ fn texts_stay_short() {
             "line 1, column 20: a text of 16385 bytes is too long: at most 16384 are allowed",
         ),
     ]);
+    for format in ["%16384d", "%016384d", "%-16384d", "%.16384d", "%.16382U"] {
+        let text = render(&format!(r#"{{{{ printf "{format}" 1 }}}}"#)).unwrap();
+        assert_eq!(text.len(), 16384, "{format}");
+    }
     assert_eq!(render("{{ random 16384 }}").unwrap().len(), 16384);
 }
 
