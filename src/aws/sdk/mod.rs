@@ -2,6 +2,7 @@
 
 mod call;
 mod credentials;
+mod form;
 mod http;
 mod iam;
 mod retry;
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::environment::Environment;
 use credentials::Credentials;
+use form::PlusForSpace;
 use http::Http;
 use iam::SdkIam;
 use sts::SdkSts;
@@ -196,7 +198,9 @@ impl SdkConnector {
 
     fn sdk_sts(&self, config: &ClientConfig) -> Result<SdkSts, Error> {
         let sdk = self.sdk_config(config, Service::Sts)?;
-        let sts = aws_sdk_sts::config::Builder::from(&sdk).retry_partition(retry_partition("sts"));
+        let sts = aws_sdk_sts::config::Builder::from(&sdk)
+            .retry_partition(retry_partition("sts"))
+            .interceptor(PlusForSpace);
         Ok(SdkSts::new(aws_sdk_sts::Client::from_conf(sts.build())))
     }
 }
@@ -204,7 +208,9 @@ impl SdkConnector {
 impl Connector for SdkConnector {
     fn iam(&self, config: &ClientConfig) -> Result<Arc<dyn Iam>, Error> {
         let sdk = self.sdk_config(config, Service::Iam)?;
-        let iam = aws_sdk_iam::config::Builder::from(&sdk).retry_partition(retry_partition("iam"));
+        let iam = aws_sdk_iam::config::Builder::from(&sdk)
+            .retry_partition(retry_partition("iam"))
+            .interceptor(PlusForSpace);
         Ok(Arc::new(SdkIam::new(aws_sdk_iam::Client::from_conf(
             iam.build(),
         ))))

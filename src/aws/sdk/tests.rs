@@ -118,6 +118,21 @@ mod requests {
     }
 
     #[tokio::test]
+    async fn a_space_is_written_as_other_sdks_write_it() {
+        let (server, iam) = iam_answering([Reply::result("PutUserPolicy", "")]).await;
+        let document = r#"{"Sid": "a+b %20 c"}"#;
+
+        iam.put_user_policy(&user(), &PolicyName::new("p").unwrap(), document)
+            .await
+            .unwrap();
+
+        let heard = &server.heard()[0];
+        assert_eq!(heard.field("PolicyDocument"), document);
+        assert!(heard.body.contains("a%2Bb+%2520+c"), "{}", heard.body);
+        assert_eq!(heard.header("content-length"), heard.body.len().to_string());
+    }
+
+    #[tokio::test]
     async fn a_role_is_assumed_as_asked() {
         let answer = format!(
             "{SESSION}<AssumedRoleUser><AssumedRoleId>AROA1:vault-1</AssumedRoleId>\
@@ -743,6 +758,17 @@ mod failures {
         assert_eq!(empty.to_string(), "AWS gave no reason (HTTP status 403)");
         assert_eq!(page.to_string(), "AWS gave no reason (HTTP status 502)");
         assert!(page.may_have_happened());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_found_where_gateways_and_emulators_put_it() {
+        let body = "<?xml version=\"1.0\"?><Response><Errors><Error><Code>AccessDenied</Code>\
+             <Message>a &lt;b&gt; &amp;amp; c</Message></Error></Errors></Response>";
+
+        let error = failure(Reply::new(403, body)).await;
+
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(error.to_string(), "AccessDenied: a <b> &amp; c");
     }
 
     #[tokio::test]
