@@ -42,6 +42,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// must have said why it failed.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// How AWS's logs name us.
+const APP_NAME: &str = concat!("vault-plugin-secrets-aws-", env!("CARGO_PKG_VERSION"));
+
 /// How often AWS's SDKs try again unless told otherwise.
 const DEFAULT_RETRIES: u32 = 2;
 
@@ -121,7 +124,6 @@ impl SdkConnector {
         let retries = config.max_retries.unwrap_or(DEFAULT_RETRIES);
         let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .app_name(app_name())
             .http_client(http)
             .region(SdkRegion::new(region.to_string()))
             .identity_cache(credentials.cache)
@@ -130,6 +132,7 @@ impl SdkConnector {
             .timeout_config(timeouts())
             // Answers are small, so the time limit for the attempt is enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        sdk.set_app_name(AppName::new(APP_NAME).ok());
         if let Some(endpoint) = self.endpoint(config, service) {
             // An endpoint of one's own is taken as it is: the SDK refuses to change it.
             sdk.set_endpoint_url(Some(endpoint));
@@ -248,13 +251,6 @@ impl Service {
             Self::Sts => "sts:*",
         }
     }
-}
-
-/// How AWS's logs name us.
-fn app_name() -> AppName {
-    let name = concat!("vault-plugin-secrets-aws-", env!("CARGO_PKG_VERSION"));
-    // Cargo's names and versions consist of characters that an app name may have.
-    AppName::new(name).unwrap_or_else(|_| unreachable!("{name} is an app name"))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -220,7 +220,7 @@ async fn hear(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> Op
     Some(Heard {
         line,
         headers,
-        form,
         body,
+        form,
     })
 }
