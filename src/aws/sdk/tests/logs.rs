@@ -41,6 +41,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Log {
 #[tokio::test]
 async fn a_call_is_logged_by_name_and_outcome_without_secrets() {
     let log = Log::default();
+    // While there is only one subscriber, `tracing` asks the thread that first comes by a span or
+    // event whether anybody listens, and other tests' threads have none. With two it asks both.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(log.clone()));
     let key = "<AccessKey><UserName>deploy</UserName><AccessKeyId>AKIA2</AccessKeyId>\
          <Status>Active</Status><SecretAccessKey>opensesame</SecretAccessKey></AccessKey>";
