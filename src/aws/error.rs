@@ -117,7 +117,7 @@ impl Error {
     /// The call, named as the permission for it: `iam:CreateUser`.
     ///
     /// When credentials had to be fetched first and that failed, this names the call that failed,
-    /// such as `sts:AssumeRole`.
+    /// such as `sts:AssumeRole`; when no client could be made, `iam:*` or `sts:*`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }

@@ -8,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -172,10 +173,14 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     causes(Some(error)).find_map(|error| error.downcast_ref())
 }
 
-/// The error and its causes in one line, without the repetitions.
+/// The error and its causes in one line, without repetitions and without the layers of the HTTP
+/// client, which say no more than that it failed.
 fn chain(error: Option<&(dyn StdError + 'static)>) -> String {
+    let says_little = |error: &(dyn StdError + 'static)| {
+        error.is::<ConnectorError>() || error.is::<hyper_util::client::legacy::Error>()
+    };
     let mut text = String::new();
-    for error in causes(error) {
+    for error in causes(error).filter(|&error| error.source().is_none() || !says_little(error)) {
         let part = error.to_string();
         if text.is_empty() {
             text = part;

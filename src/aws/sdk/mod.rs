@@ -23,7 +23,8 @@ use aws_sdk_iam::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_iam::config::{SharedHttpClient, StalledStreamProtectionConfig};
 
 use super::{
-    ClientConfig, Connector, CredentialSource, Error, ErrorKind, Iam, Region, Sts, StsAddress,
+    ClientConfig, Connector, CredentialSource, Endpoint, Error, ErrorKind, Iam, Region, Sts,
+    StsAddress,
 };
 use crate::environment::Environment;
 use credentials::Credentials;
@@ -104,17 +105,21 @@ impl SdkConnector {
     }
 
     /// The endpoint that was configured, or the one that the environment names.
-    fn endpoint(&self, config: &ClientConfig, service: Service) -> Option<String> {
-        if let Some(endpoint) = &config.endpoint {
-            return Some(endpoint.to_string());
-        }
-        if self.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
-            return None;
+    fn endpoint(&self, config: &ClientConfig, service: Service) -> Result<Option<Endpoint>, Error> {
+        if config.endpoint.is_some() || self.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            return Ok(config.endpoint.clone());
         }
         [service.endpoint_variable(), "AWS_ENDPOINT_URL"]
             .into_iter()
-            .filter_map(|variable| self.environment.var(variable))
-            .find(|value| !value.is_empty())
+            .filter_map(|variable| Some((variable, self.environment.var(variable)?)))
+            .find(|(_, value)| !value.is_empty())
+            .map(|(variable, value)| {
+                Endpoint::new(value).map_err(|refused| {
+                    let message = format!("environment variable {variable}: {refused}");
+                    Error::unasked(service.any(), ErrorKind::Invalid, message)
+                })
+            })
+            .transpose()
     }
 
     fn sdk_config(&self, config: &ClientConfig, service: Service) -> Result<SdkConfig, Error> {
@@ -133,9 +138,9 @@ impl SdkConnector {
             // Answers are small, so the time limit for the attempt is enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         sdk.set_app_name(AppName::new(APP_NAME).ok());
-        if let Some(endpoint) = self.endpoint(config, service) {
+        if let Some(endpoint) = self.endpoint(config, service)? {
             // An endpoint of one's own is taken as it is: the SDK refuses to change it.
-            sdk.set_endpoint_url(Some(endpoint));
+            sdk.set_endpoint_url(Some(endpoint.to_string()));
         } else {
             let use_fips = || self.is_true("AWS_USE_FIPS_ENDPOINT");
             let use_dual_stack = || self.is_true("AWS_USE_DUALSTACK_ENDPOINT");
