@@ -71,20 +71,20 @@ fn kill_after(fixture: &Fixture, action: &str) {
 }
 
 #[test]
-fn the_request_after_a_crash_is_served_by_a_new_process() {
+fn requests_after_a_crash_are_served_by_a_new_process() {
     let fixture = fixture!(configured);
     write_role(&fixture);
     let before = fixture.issue("deploy");
     let processes = fixture.host.plugin_processes();
 
     kill_plugin(&fixture);
-    // The host notices when the pipes of the process close.
-    wait_for("the process to be gone", crate::fixture::SOON, || {
-        (fixture.host.plugin_processes() != processes).then_some(())
+    // Until the host has noticed, requests fail.
+    wait_for("the engine to answer", crate::fixture::SOON, || {
+        let answer = fixture.host.read("aws/roles/deploy");
+        answer.is_success().then_some(())
     });
 
-    // At most the one request that meets the dead process may fail.
-    let _ = fixture.host.read("aws/roles/deploy");
+    assert_ne!(fixture.host.plugin_processes(), processes);
     fixture.issue("deploy");
     fixture.revoke(&before.lease);
     assert!(!fixture.aws.has_user(&before.user));

@@ -248,13 +248,22 @@ impl Host {
         }
     }
 
-    /// Puts a file into the plugin directory.
+    /// Puts a file into the plugin directory, in place of what may be running there.
+    ///
+    /// Another process writes it: were it open for writing here, a child that another test
+    /// forks at that moment would hold it open too, and a file open for writing cannot be run.
     pub(crate) fn install(&self, binary: &Path, name: &str) {
-        let target = self.plugin_directory.join(name);
-        // A host refuses links to elsewhere, and a running binary cannot be written to.
-        fs::copy(binary, &target).unwrap_or_else(|error| {
-            panic!("{} to {}: {error}", binary.display(), target.display())
-        });
+        let printed = self.run(
+            Command::new("/bin/sh")
+                .args([
+                    "-ec",
+                    r#"ln "$1" "$2.new" || cp "$1" "$2.new"; mv "$2.new" "$2""#,
+                ])
+                .arg("install")
+                .arg(binary)
+                .arg(self.plugin_directory.join(name)),
+        );
+        printed.succeeded();
     }
 
     /// Installs the plugin under test and registers it as `aws`.

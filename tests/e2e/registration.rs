@@ -1,7 +1,5 @@
 //! `scripts/register`, and new builds under a running host.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,12 +26,14 @@ fn register_in_place(fixture: &Fixture, binary: &Path) -> Printed {
 /// Another build of the same version, as far as a checksum can tell.
 fn another_build(fixture: &Fixture) -> PathBuf {
     let path = fixture.scratch("another-build");
-    fs::copy(&settings().plugin, &path).expect("the plugin can be copied");
-    fs::OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(b"\n"))
-        .expect("the copy can be written");
+    // Not written from here, for the reason that `Host::install` has.
+    let printed = fixture.host.run(
+        Command::new("/bin/sh")
+            .args(["-ec", r#"cp "$1" "$2"; echo >>"$2""#, "build"])
+            .arg(&settings().plugin)
+            .arg(&path),
+    );
+    printed.succeeded();
     path
 }
 
