@@ -74,7 +74,7 @@ fn kill_after(fixture: &Fixture, action: &str) {
 fn requests_after_a_crash_are_served_by_a_new_process() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let before = fixture.issue("deploy");
+    let before = fixture.generate("deploy");
     let processes = fixture.host.plugin_processes();
 
     kill_plugin(&fixture);
@@ -85,7 +85,7 @@ fn requests_after_a_crash_are_served_by_a_new_process() {
     });
 
     assert_ne!(fixture.host.plugin_processes(), processes);
-    fixture.issue("deploy");
+    fixture.generate("deploy");
     fixture.revoke(&before.lease);
     assert!(!fixture.aws.has_user(&before.user));
 }
@@ -135,24 +135,28 @@ fn a_user_that_is_made_only_after_the_crash_goes_too() {
 fn a_crash_during_a_revocation_is_made_good_by_the_next_try() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
+    let revoke = || {
+        fixture.host.write(
+            "sys/leases/revoke",
+            &json!({ "lease_id": generated.lease, "sync": true }),
+        )
+    };
     let held = fixture.proxy.on("DeleteAccessKey").hold_after();
 
     thread::scope(|scope| {
-        let request = scope.spawn(|| {
-            fixture.host.write(
-                "sys/leases/revoke",
-                &json!({ "lease_id": issued.lease, "sync": true }),
-            )
-        });
+        let request = scope.spawn(revoke);
         held.wait();
         kill_plugin(&fixture);
         drop(held);
         request.join().expect("the host answers");
     });
 
-    fixture.revoke(&issued.lease);
-    assert!(!fixture.aws.has_user(&issued.user));
+    // Until the host has noticed the crash, requests fail.
+    wait_for("the revocation", crate::fixture::SOON, || {
+        revoke().is_success().then_some(())
+    });
+    assert!(!fixture.aws.has_user(&generated.user));
 }
 
 #[test]

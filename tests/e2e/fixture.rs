@@ -43,7 +43,7 @@ pub(crate) struct Fixture {
 }
 
 /// Credentials with their lease.
-pub(crate) struct Issued {
+pub(crate) struct Generated {
     /// The keys in AWS's words.
     pub(crate) keys: KeyPair,
     /// The IAM user that was made for it.
@@ -55,7 +55,7 @@ pub(crate) struct Issued {
 }
 
 impl Fixture {
-    /// The engine mounted at `aws` in a development server, and told its root keys.
+    /// The engine mounted at `aws` in a development host, and told its root keys.
     pub(crate) fn configured(test: &str) -> Self {
         let fixture = Self::registered(test);
         fixture.host.enable("aws");
@@ -63,19 +63,19 @@ impl Fixture {
         fixture
     }
 
-    /// The plugin in the catalog of a development server, mounted nowhere.
+    /// The plugin in the catalog of a development host, mounted nowhere.
     pub(crate) fn registered(test: &str) -> Self {
         let fixture = Self::bare(test);
         fixture.host.register_plugin();
         fixture
     }
 
-    /// A development server that knows nothing of the plugin.
+    /// A development host that knows nothing of the plugin.
     pub(crate) fn bare(test: &str) -> Self {
         Self::on(test, Host::development)
     }
 
-    /// As [`configured`](Self::configured), in a server that can be sealed.
+    /// As [`configured`](Self::configured), in a host that can be sealed.
     pub(crate) fn sealable(test: &str) -> Self {
         let fixture = Self::on(test, Host::sealable);
         fixture.host.register_plugin();
@@ -134,12 +134,12 @@ impl Fixture {
     }
 
     /// Generates credentials for an `iam_user` role of the mount at `aws`.
-    pub(crate) fn issue(&self, role: &str) -> Issued {
-        self.issue_from(&format!("aws/creds/{role}"))
+    pub(crate) fn generate(&self, role: &str) -> Generated {
+        self.generate_from(&format!("aws/creds/{role}"))
     }
 
     /// Generates credentials at a path.
-    pub(crate) fn issue_from(&self, path: &str) -> Issued {
+    pub(crate) fn generate_from(&self, path: &str) -> Generated {
         let body = self.host.read(path).body();
         let keys = KeyPair {
             access_key: text(&body["data"]["access_key"]),
@@ -147,7 +147,7 @@ impl Fixture {
             session_token: None,
         };
         let owner = keys.identity().expect("AWS knows the keys");
-        Issued {
+        Generated {
             user: owner.rsplit('/').next().unwrap_or_default().to_owned(),
             lease: text(&body["lease_id"]),
             keys,

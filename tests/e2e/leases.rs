@@ -52,17 +52,17 @@ fn a_lease_is_renewed_up_to_its_maximum_and_no_further() {
     write_role(&fixture);
     limit_leases(&fixture, "1h", "2h");
 
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
 
-    assert_eq!(issued.body["lease_duration"], HOUR);
-    assert_eq!(issued.body["renewable"], true);
-    assert_eq!(renew(&fixture, &issued.lease, 5400), 5400);
-    let longest = renew(&fixture, &issued.lease, 24 * 3600);
+    assert_eq!(generated.body["lease_duration"], HOUR);
+    assert_eq!(generated.body["renewable"], true);
+    assert_eq!(renew(&fixture, &generated.lease, 5400), 5400);
+    let longest = renew(&fixture, &generated.lease, 24 * 3600);
     assert!(
         (2 * HOUR - 60..=2 * HOUR).contains(&longest),
         "{longest} seconds"
     );
-    assert_eq!(issued.keys.list_users(), Ok(()));
+    assert_eq!(generated.keys.list_users(), Ok(()));
 }
 
 #[test]
@@ -70,11 +70,11 @@ fn a_renewal_follows_the_lease_configuration_of_the_day() {
     let fixture = fixture!(configured);
     write_role(&fixture);
     limit_leases(&fixture, "1h", "24h");
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
 
     limit_leases(&fixture, "10m", "30m");
 
-    let longest = renew(&fixture, &issued.lease, 24 * 3600);
+    let longest = renew(&fixture, &generated.lease, 24 * 3600);
     assert!((1740..=1800).contains(&longest), "{longest} seconds");
 }
 
@@ -84,13 +84,13 @@ fn a_lease_that_runs_out_takes_its_user_with_it() {
     write_role(&fixture);
     limit_leases(&fixture, "2s", "4s");
 
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
 
     wait_for("the lease to run out", SOON, || {
-        (!fixture.aws.has_user(&issued.user)).then_some(())
+        (!fixture.aws.has_user(&generated.user)).then_some(())
     });
     assert_eq!(
-        issued.keys.identity(),
+        generated.keys.identity(),
         Err("InvalidClientTokenId".to_owned())
     );
 }

@@ -32,12 +32,12 @@ fn two_mounts_share_a_process_and_nothing_else() {
     fixture.host.read("other/creds/of-aws").refused(400);
 
     second.deny_root(&["iam:*"]);
-    fixture.issue_from("aws/creds/of-aws");
+    fixture.generate_from("aws/creds/of-aws");
     fixture.host.read("other/creds/of-other").refused(400);
 
     second.allow_root();
     fixture.aws.deny_root(&["iam:*"]);
-    fixture.issue_from("other/creds/of-other");
+    fixture.generate_from("other/creds/of-other");
     fixture.host.read("aws/creds/of-aws").refused(400);
     fixture.aws.allow_root();
 }
@@ -69,7 +69,7 @@ fn a_reloaded_plugin_knows_its_configuration_roles_and_leases() {
         "deploy",
         &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
     );
-    let before = fixture.issue("deploy");
+    let before = fixture.generate("deploy");
     let processes = fixture.host.plugin_processes();
 
     fixture
@@ -81,7 +81,7 @@ fn a_reloaded_plugin_knows_its_configuration_roles_and_leases() {
         let now = fixture.host.plugin_processes();
         (now.len() == 1 && now != processes).then_some(())
     });
-    fixture.issue("deploy");
+    fixture.generate("deploy");
     fixture.revoke(&before.lease);
     assert!(!fixture.aws.has_user(&before.user));
 }
@@ -93,8 +93,8 @@ fn disabling_a_mount_takes_its_users_and_its_process_along() {
         "deploy",
         &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
     );
-    fixture.issue("deploy");
-    fixture.issue("deploy");
+    fixture.generate("deploy");
+    fixture.generate("deploy");
 
     fixture.host.delete("sys/mounts/aws").succeeded();
 

@@ -24,28 +24,28 @@ fn write_role(fixture: &Fixture) {
 }
 
 #[test]
-fn a_denied_call_of_an_issue_is_named_and_leaves_nothing_behind() {
+fn a_denied_call_of_a_generation_is_named_and_leaves_nothing_behind() {
     let fixture = fixture!(configured);
     write_role(&fixture);
     let needed = fixture.proxy.actions_while(|| {
-        fixture.issue("deploy");
+        fixture.generate("deploy");
     });
     assert!(needed.len() >= 5, "{needed:?}");
 
     for action in needed {
         let permission = format!("iam:{action}");
-        let issued = fixture.left_in_aws();
+        let known = fixture.left_in_aws();
         fixture.aws.deny_root(&[&permission]);
 
         let refusal = fixture.host.read("aws/creds/deploy").refused(400);
 
         assert!(refusal.contains(&permission), "{action}: {refusal}");
         assert!(refusal.contains("AccessDenied"), "{action}: {refusal}");
-        assert_eq!(fixture.left_in_aws(), issued, "{action}");
+        assert_eq!(fixture.left_in_aws(), known, "{action}");
         assert_eq!(fixture.host.stored_keys("aws", "wal"), [""; 0], "{action}");
 
         fixture.aws.allow_root();
-        fixture.issue("deploy");
+        fixture.generate("deploy");
     }
 }
 
@@ -71,30 +71,30 @@ fn a_user_that_cannot_be_removed_at_once_is_removed_when_that_is_allowed() {
 fn a_denied_call_of_a_revocation_is_named_and_the_next_try_finishes_it() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let lease = fixture.issue("deploy").lease;
+    let lease = fixture.generate("deploy").lease;
     let needed = fixture.proxy.actions_while(|| fixture.revoke(&lease));
     assert!(needed.contains("DeleteUser"), "{needed:?}");
 
     for action in needed {
         let permission = format!("iam:{action}");
-        let issued = fixture.issue("deploy");
+        let generated = fixture.generate("deploy");
         fixture.aws.deny_root(&[&permission]);
 
         let answer = fixture.host.write(
             "sys/leases/revoke",
-            &json!({ "lease_id": issued.lease, "sync": true }),
+            &json!({ "lease_id": generated.lease, "sync": true }),
         );
 
         // The lists of what the engine itself never hangs on a user are no condition.
         if answer.is_success() {
-            assert!(!fixture.aws.has_user(&issued.user), "{action}");
+            assert!(!fixture.aws.has_user(&generated.user), "{action}");
             fixture.aws.allow_root();
         } else {
             let refusal = answer.failed();
             assert!(refusal.contains(&permission), "{action}: {refusal}");
             fixture.aws.allow_root();
-            fixture.revoke(&issued.lease);
-            assert!(!fixture.aws.has_user(&issued.user), "{action}");
+            fixture.revoke(&generated.lease);
+            assert!(!fixture.aws.has_user(&generated.user), "{action}");
         }
     }
 }
@@ -103,7 +103,7 @@ fn a_denied_call_of_a_revocation_is_named_and_the_next_try_finishes_it() {
 fn the_keys_of_a_user_die_even_if_the_rest_of_its_removal_is_denied() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
     fixture.aws.deny_root(&[
         "iam:ListGroupsForUser",
         "iam:ListUserPolicies",
@@ -115,16 +115,16 @@ fn the_keys_of_a_user_die_even_if_the_rest_of_its_removal_is_denied() {
         .host
         .write(
             "sys/leases/revoke",
-            &json!({ "lease_id": issued.lease, "sync": true }),
+            &json!({ "lease_id": generated.lease, "sync": true }),
         )
         .failed();
 
     assert_eq!(
-        issued.keys.identity(),
+        generated.keys.identity(),
         Err("InvalidClientTokenId".to_owned())
     );
     fixture.aws.allow_root();
-    fixture.revoke(&issued.lease);
+    fixture.revoke(&generated.lease);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_denied_call_of_a_root_rotation_is_named_and_the_engine_goes_on() {
 
         assert!(refusal.contains(&permission), "{action}: {refusal}");
         fixture.aws.allow_root();
-        fixture.issue("deploy");
+        fixture.generate("deploy");
         let rotated = fixture
             .host
             .write("aws/config/rotate-root", &json!({}))
@@ -160,6 +160,6 @@ fn a_denied_call_of_a_root_rotation_is_named_and_the_engine_goes_on() {
             BTreeSet::from([crate::host::text(&rotated["access_key"])]),
             "{action}"
         );
-        fixture.issue("deploy");
+        fixture.generate("deploy");
     }
 }

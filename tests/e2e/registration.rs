@@ -60,7 +60,7 @@ fn one_command_installs_registers_and_enables_and_does_no_more_the_second_time()
         json!(sha256(&settings().plugin))
     );
     write_role(&fixture);
-    fixture.issue("deploy");
+    fixture.generate("deploy");
     let processes = fixture.host.plugin_processes();
 
     let printed = register_in_place(&fixture, &settings().plugin).succeeded();
@@ -74,13 +74,13 @@ fn one_command_upgrades_a_mount_that_keeps_its_roles_and_leases() {
     let fixture = fixture!(bare);
     register_in_place(&fixture, &settings().plugin).succeeded();
     write_role(&fixture);
-    let before = fixture.issue("deploy");
+    let before = fixture.generate("deploy");
     let new = another_build(&fixture);
 
     register_in_place(&fixture, &new).succeeded();
 
     assert_eq!(running_checksum(&fixture), json!(sha256(&new)));
-    fixture.issue("deploy");
+    fixture.generate("deploy");
     fixture.revoke(&before.lease);
     assert!(!fixture.aws.has_user(&before.user));
 }
@@ -116,7 +116,7 @@ fn registering_a_new_build_by_hand_and_reloading_runs_it() {
         "deploy",
         &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
     );
-    fixture.issue("deploy");
+    fixture.generate("deploy");
 }
 
 #[test]

@@ -18,31 +18,31 @@ fn write_role(fixture: &Fixture) {
 fn a_user_with_its_keys_switched_off_is_removed() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
-    fixture.aws.disable_keys_of(&issued.user);
+    let generated = fixture.generate("deploy");
+    fixture.aws.disable_keys_of(&generated.user);
 
-    fixture.revoke(&issued.lease);
+    fixture.revoke(&generated.lease);
 
-    assert!(!fixture.aws.has_user(&issued.user));
+    assert!(!fixture.aws.has_user(&generated.user));
 }
 
 #[test]
 fn a_user_is_removed_with_everything_that_was_hung_on_it() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
-    fixture.aws.tamper_with(&issued.user);
+    let generated = fixture.generate("deploy");
+    fixture.aws.tamper_with(&generated.user);
 
-    fixture.revoke(&issued.lease);
+    fixture.revoke(&generated.lease);
 
-    assert!(!fixture.aws.has_user(&issued.user));
+    assert!(!fixture.aws.has_user(&generated.user));
     // AWS, unlike moto, refuses to delete a user before all of these.
     let calls = fixture.proxy.calls();
     let last = calls.last().expect("there were calls");
     assert_eq!(last.action, "DeleteUser");
     let deleted: BTreeSet<&str> = calls
         .iter()
-        .filter(|call| call.parameters.get("UserName") == Some(&issued.user))
+        .filter(|call| call.parameters.get("UserName") == Some(&generated.user))
         .map(|call| call.action.as_str())
         .collect();
     for needed in [
@@ -65,14 +65,14 @@ fn a_user_is_removed_with_everything_that_was_hung_on_it() {
 fn a_user_with_more_than_a_page_of_groups_is_removed() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
     for number in 0..12 {
-        fixture.aws.join_new_group(&issued.user, number);
+        fixture.aws.join_new_group(&generated.user, number);
     }
 
-    fixture.revoke(&issued.lease);
+    fixture.revoke(&generated.lease);
 
-    assert!(!fixture.aws.has_user(&issued.user));
+    assert!(!fixture.aws.has_user(&generated.user));
     assert_eq!(fixture.proxy.calls_of("RemoveUserFromGroup").len(), 12);
 }
 
@@ -80,15 +80,15 @@ fn a_user_with_more_than_a_page_of_groups_is_removed() {
 fn a_lease_whose_user_was_deleted_by_hand_is_over_once_aws_can_be_believed() {
     let fixture = fixture!(sealable);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
-    fixture.aws.delete_by_hand(&issued.user);
-    fixture.age_lease(&issued.lease);
+    let generated = fixture.generate("deploy");
+    fixture.aws.delete_by_hand(&generated.user);
+    fixture.age_lease(&generated.lease);
 
-    fixture.revoke(&issued.lease);
+    fixture.revoke(&generated.lease);
 
     let lookup = fixture
         .host
-        .write("sys/leases/lookup", &json!({ "lease_id": issued.lease }));
+        .write("sys/leases/lookup", &json!({ "lease_id": generated.lease }));
     assert!(lookup.failed().contains("invalid lease"));
 }
 
@@ -96,16 +96,16 @@ fn a_lease_whose_user_was_deleted_by_hand_is_over_once_aws_can_be_believed() {
 fn a_user_that_vanishes_during_its_removal_is_removed() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let issued = fixture.issue("deploy");
+    let generated = fixture.generate("deploy");
     let held = fixture.proxy.on("DeleteUser").hold_before();
 
     std::thread::scope(|scope| {
-        let revocation = scope.spawn(|| fixture.revoke(&issued.lease));
+        let revocation = scope.spawn(|| fixture.revoke(&generated.lease));
         held.wait();
-        fixture.aws.delete_by_hand(&issued.user);
+        fixture.aws.delete_by_hand(&generated.user);
         drop(held);
         revocation.join().expect("the revocation succeeds");
     });
 
-    assert!(!fixture.aws.has_user(&issued.user));
+    assert!(!fixture.aws.has_user(&generated.user));
 }

@@ -13,7 +13,7 @@ fn a_sealed_host_ends_the_process_and_an_unsealed_one_finds_everything_again() {
         "deploy",
         &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
     );
-    let before = fixture.issue("deploy");
+    let before = fixture.generate("deploy");
     fixture
         .host
         .write("aws/config/rotate-root", &json!({}))
@@ -28,7 +28,7 @@ fn a_sealed_host_ends_the_process_and_an_unsealed_one_finds_everything_again() {
 
     fixture.host.unseal();
 
-    fixture.issue("deploy");
+    fixture.generate("deploy");
     fixture.revoke(&before.lease);
     assert!(!fixture.aws.has_user(&before.user));
 }

@@ -127,7 +127,7 @@ fn rotating_the_root_kills_the_old_key_and_the_engine_goes_on() {
     );
     let root = fixture.host.read("aws/config/root").succeeded();
     assert_eq!(root["access_key"], json!(rotated));
-    fixture.issue(ROLE);
+    fixture.generate(ROLE);
 }
 
 #[test]
@@ -148,20 +148,20 @@ fn reading_creds_makes_a_user_who_is_and_may_what_the_role_says() {
     let fixture = fixture!(configured);
     write_role(&fixture);
 
-    let issued = fixture.issue(ROLE);
+    let generated = fixture.generate(ROLE);
 
     assert_eq!(
-        fixture.aws.user(&issued.user),
+        fixture.aws.user(&generated.user),
         Some(User {
             path: "/".to_owned(),
             attached: BTreeSet::from([READ_ONLY_ACCESS.to_owned()]),
-            keys: BTreeSet::from([issued.keys.access_key.clone()]),
+            keys: BTreeSet::from([generated.keys.access_key.clone()]),
             ..User::default()
         })
     );
-    assert_eq!(issued.keys.list_users(), Ok(()));
+    assert_eq!(generated.keys.list_users(), Ok(()));
     assert_eq!(
-        issued.keys.create_user("intruder"),
+        generated.keys.create_user("intruder"),
         Err("AccessDenied".to_owned())
     );
 }
@@ -186,9 +186,12 @@ fn a_role_with_everything_makes_a_user_with_everything() {
         }),
     );
 
-    let issued = fixture.issue("everything");
+    let generated = fixture.generate("everything");
 
-    let user = fixture.aws.user(&issued.user).expect("the user is there");
+    let user = fixture
+        .aws
+        .user(&generated.user)
+        .expect("the user is there");
     let policies: Vec<Value> = user
         .inline
         .values()
@@ -207,9 +210,9 @@ fn a_role_with_everything_makes_a_user_with_everything() {
     let created = fixture.proxy.calls_of("CreateUser").remove(0);
     assert_eq!(created.parameters["PermissionsBoundary"], boundary);
     // By the group, then by the document.
-    assert_eq!(issued.keys.list_users(), Ok(()));
+    assert_eq!(generated.keys.list_users(), Ok(()));
     let made = fixture.aws.unique("made");
-    assert_eq!(issued.keys.create_user(&made), Ok(()));
+    assert_eq!(generated.keys.create_user(&made), Ok(()));
     fixture.aws.delete_by_hand(&made);
 }
 
@@ -217,8 +220,8 @@ fn a_role_with_everything_makes_a_user_with_everything() {
 fn revoking_one_lease_removes_its_user_and_no_other() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let ended = fixture.issue(ROLE);
-    let kept = fixture.issue(ROLE);
+    let ended = fixture.generate(ROLE);
+    let kept = fixture.generate(ROLE);
 
     fixture
         .host
@@ -244,9 +247,9 @@ fn revoking_a_prefix_removes_every_user_of_the_role() {
         &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
     );
     for _ in 0..3 {
-        fixture.issue(ROLE);
+        fixture.generate(ROLE);
     }
-    let other = fixture.issue("other");
+    let other = fixture.generate("other");
 
     fixture
         .host

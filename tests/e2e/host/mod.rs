@@ -1,5 +1,7 @@
 //! A host: its process, its HTTP API, its command line and what only an operator's hand reaches.
 
+mod answers;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,11 +12,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use vault_plugin_secrets_aws::environment::{Environment as _, ProcessEnvironment};
 
+pub(crate) use self::answers::{Answer, Printed, strings, text};
 use crate::process::{Server, children, wait_for};
 use crate::product::Product;
 use crate::settings::settings;
 
-/// The token of a development server, which is root.
+/// The token of a development host, which is root.
 const DEVELOPMENT_TOKEN: &str = "root";
 const START: Duration = Duration::from_mins(1);
 
@@ -34,25 +37,8 @@ pub(crate) struct Host {
     unseal_key: Option<String>,
 }
 
-/// What the API answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// Method and path, for messages.
-    request: String,
-    status: u16,
-    body: Value,
-}
-
-/// What a command of the host's command line printed.
-#[derive(Debug)]
-pub(crate) struct Printed {
-    pub(crate) succeeded: bool,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 impl Host {
-    /// A development server: unsealed, in memory, storage readable through `sys/raw`.
+    /// A development host: unsealed, in memory, storage readable through `sys/raw`.
     pub(crate) fn development(directory: &Path) -> Self {
         let mut host = Self::start(directory, |port| {
             vec![
@@ -66,18 +52,16 @@ impl Host {
         host
     }
 
-    /// A server that stores files and can be sealed and unsealed.
+    /// A host that can be sealed and unsealed.
     pub(crate) fn sealable(directory: &Path) -> Self {
         let mut host = Self::start(directory, |port| {
-            let storage = directory.join("storage");
             let listener = directory.join("listener.hcl");
             fs::write(
                 &listener,
                 format!(
-                    "storage \"file\" {{ path = \"{}\" }}\n\
+                    "storage \"inmem\" {{}}\n\
                      listener \"tcp\" {{\n  address = \"127.0.0.1:{port}\"\n  tls_disable = true\n}}\n\
-                     api_addr = \"http://127.0.0.1:{port}\"\n",
-                    storage.display()
+                     api_addr = \"http://127.0.0.1:{port}\"\n"
                 ),
             )
             .expect("the configuration can be written");
@@ -339,76 +323,6 @@ impl Host {
     pub(crate) fn log(&self) -> String {
         self.server.log()
     }
-}
-
-impl Answer {
-    /// The data of a success; null when there is none.
-    #[track_caller]
-    pub(crate) fn succeeded(mut self) -> Value {
-        assert!(
-            (200..300).contains(&self.status),
-            "{} answered {}: {}",
-            self.request,
-            self.status,
-            self.body
-        );
-        self.body["data"].take()
-    }
-
-    /// The whole body of a success, for what lies beside the data.
-    #[track_caller]
-    pub(crate) fn body(self) -> Value {
-        assert_eq!(self.status, 200, "{}: {}", self.request, self.body);
-        self.body
-    }
-
-    /// The error text of a refusal with that status.
-    #[track_caller]
-    pub(crate) fn refused(self, status: u16) -> String {
-        assert_eq!(self.status, status, "{}: {}", self.request, self.body);
-        strings(&self.body["errors"]).join("\n")
-    }
-
-    /// The error text of a failure of any status.
-    #[track_caller]
-    pub(crate) fn failed(self) -> String {
-        assert!(self.status >= 400, "{} succeeded", self.request);
-        strings(&self.body["errors"]).join("\n")
-    }
-
-    /// Whether it was a success.
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-}
-
-impl Printed {
-    /// What it printed, if it went well.
-    #[track_caller]
-    pub(crate) fn succeeded(self) -> String {
-        assert!(self.succeeded, "{}{}", self.stdout, self.stderr);
-        self.stdout
-    }
-
-    /// What it complained of, if it did not.
-    #[track_caller]
-    pub(crate) fn failed(self) -> String {
-        assert!(!self.succeeded, "{}", self.stdout);
-        self.stderr
-    }
-}
-
-/// The text of a JSON string.
-pub(crate) fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("{value} is no string"))
-        .to_owned()
-}
-
-/// The texts of a JSON list.
-pub(crate) fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().map(text).collect()
 }
 
 /// A file's checksum as the catalog wants it.

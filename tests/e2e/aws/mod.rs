@@ -1,18 +1,18 @@
 //! AWS seen from beside the engine: preparing it, looking into it, and using keys on it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
-use std::sync::OnceLock;
+mod calls;
+mod user;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::StatusType;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde_json::json;
 
+pub(crate) use self::calls::{KeyPair, run};
+use self::calls::{code, iam};
+pub(crate) use self::user::User;
 use crate::moto::moto;
-use crate::proxy::decode;
 
 /// A managed policy that allows everything.
 pub(crate) const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
@@ -23,14 +23,6 @@ const ALLOW_NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"D
 /// The inline policy by which a root user is denied something.
 const DENIALS: &str = "denials";
 
-/// What signs calls.
-#[derive(Clone)]
-pub(crate) struct KeyPair {
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-    pub(crate) session_token: Option<String>,
-}
-
 /// One test's part of AWS: a root user for the engine, and names nobody else uses.
 pub(crate) struct Aws {
     /// The IAM user that the engine acts as; it may do everything.
@@ -38,22 +30,8 @@ pub(crate) struct Aws {
     /// Its first key pair.
     pub(crate) root: KeyPair,
     /// Calls as an administrator, past the proxy.
-    pub(crate) iam: aws_sdk_iam::Client,
+    iam: aws_sdk_iam::Client,
     number: usize,
-}
-
-/// An IAM user with everything on it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct User {
-    pub(crate) path: String,
-    /// ARNs of attached managed policies.
-    pub(crate) attached: BTreeSet<String>,
-    /// Documents of inline policies, by name.
-    pub(crate) inline: BTreeMap<String, String>,
-    pub(crate) groups: BTreeSet<String>,
-    pub(crate) tags: BTreeMap<String, String>,
-    /// Ids of access keys.
-    pub(crate) keys: BTreeSet<String>,
 }
 
 impl Aws {
@@ -288,106 +266,7 @@ impl Aws {
 
     /// Looks a user up with all that hangs on it; `None` when there is none.
     pub(crate) fn user(&self, name: &str) -> Option<User> {
-        run(async {
-            let found = match self.iam.get_user().user_name(name).send().await {
-                Ok(found) => found.user?,
-                Err(error) if code(&error) == "NoSuchEntity" => return None,
-                Err(error) => panic!("GetUser: {error:?}"),
-            };
-            let attached = self
-                .iam
-                .list_attached_user_policies()
-                .user_name(name)
-                .send()
-                .await
-                .expect("ListAttachedUserPolicies");
-            let inline_names = self
-                .iam
-                .list_user_policies()
-                .user_name(name)
-                .send()
-                .await
-                .expect("ListUserPolicies")
-                .policy_names;
-            let mut inline = BTreeMap::new();
-            for policy in inline_names {
-                let found = self
-                    .iam
-                    .get_user_policy()
-                    .user_name(name)
-                    .policy_name(&policy)
-                    .send()
-                    .await
-                    .expect("GetUserPolicy");
-                inline.insert(policy, decode(&found.policy_document));
-            }
-            let groups = self
-                .iam
-                .list_groups_for_user()
-                .user_name(name)
-                .send()
-                .await
-                .expect("ListGroupsForUser")
-                .groups;
-            let tags = self
-                .iam
-                .list_user_tags()
-                .user_name(name)
-                .send()
-                .await
-                .expect("ListUserTags")
-                .tags;
-            let keys = self
-                .iam
-                .list_access_keys()
-                .user_name(name)
-                .send()
-                .await
-                .expect("ListAccessKeys")
-                .access_key_metadata;
-            Some(User {
-                path: found.path,
-                attached: attached
-                    .attached_policies
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|policy| policy.policy_arn)
-                    .collect(),
-                inline,
-                groups: groups.into_iter().map(|group| group.group_name).collect(),
-                tags: tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
-                keys: keys
-                    .into_iter()
-                    .filter_map(|key| key.access_key_id)
-                    .collect(),
-            })
-        })
-    }
-}
-
-impl KeyPair {
-    /// A read of IAM; the error's code when refused.
-    pub(crate) fn list_users(&self) -> Result<(), String> {
-        run(iam(&moto().address, self).list_users().send())
-            .map(drop)
-            .map_err(|error| code(&error))
-    }
-
-    /// A write to IAM; the error's code when refused.
-    pub(crate) fn create_user(&self, name: &str) -> Result<(), String> {
-        run(iam(&moto().address, self)
-            .create_user()
-            .user_name(name)
-            .send())
-        .map(drop)
-        .map_err(|error| code(&error))
-    }
-
-    /// Who AWS takes the bearer for, an ARN; the error's code when it knows nobody.
-    pub(crate) fn identity(&self) -> Result<String, String> {
-        run(sts(&moto().address, self).get_caller_identity().send())
-            .map(|identity| identity.arn.unwrap_or_default())
-            .map_err(|error| code(&error))
+        User::find(&self.iam, name)
     }
 }
 
@@ -399,14 +278,6 @@ pub(crate) fn seed(address: &str) -> KeyPair {
         session_token: None,
     };
     run(user_with_key(&iam(address, &anybody), "administrator"))
-}
-
-/// Waits for calls of the SDK, from a test's own thread.
-pub(crate) fn run<F: Future>(calls: F) -> F::Output {
-    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME
-        .get_or_init(|| tokio::runtime::Runtime::new().expect("threads can be started"))
-        .block_on(calls)
 }
 
 async fn user_with_key(iam: &aws_sdk_iam::Client, name: &str) -> KeyPair {
@@ -437,55 +308,4 @@ async fn key_for(iam: &aws_sdk_iam::Client, user: &str) -> Result<KeyPair, aws_s
         secret_key: key.secret_access_key,
         session_token: None,
     })
-}
-
-fn iam(address: &str, keys: &KeyPair) -> aws_sdk_iam::Client {
-    aws_sdk_iam::Client::from_conf(
-        aws_sdk_iam::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .endpoint_url(format!("http://{address}"))
-            .credentials_provider(credentials(keys))
-            .retry_config(RetryConfig::disabled())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build(),
-    )
-}
-
-fn sts(address: &str, keys: &KeyPair) -> aws_sdk_sts::Client {
-    aws_sdk_sts::Client::from_conf(
-        aws_sdk_sts::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .endpoint_url(format!("http://{address}"))
-            .credentials_provider(credentials(keys))
-            .retry_config(RetryConfig::disabled())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build(),
-    )
-}
-
-fn credentials(keys: &KeyPair) -> Credentials {
-    Credentials::new(
-        &keys.access_key,
-        &keys.secret_key,
-        keys.session_token.clone(),
-        None,
-        "test",
-    )
-}
-
-/// The AWS error code. moto wraps what its door-keeper refuses in one element more than AWS
-/// does, where the SDK does not look.
-fn code<E: ProvideErrorMetadata + std::fmt::Debug>(error: &SdkError<E, HttpResponse>) -> String {
-    let in_body = || {
-        let body = std::str::from_utf8(error.raw_response()?.body().bytes()?).ok()?;
-        let (_, after) = body.split_once("<Code>")?;
-        Some(after.split_once("</Code>")?.0.to_owned())
-    };
-    error
-        .code()
-        .map(ToOwned::to_owned)
-        .or_else(in_body)
-        .unwrap_or_else(|| panic!("AWS did not answer: {error:?}"))
 }
