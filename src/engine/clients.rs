@@ -5,16 +5,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, oneshot};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::config_root::{Misconfigured, RootConfig};
-use super::error::explain;
+use super::error::{explain, next_step};
 use crate::aws::{
-    self, Arn, ClientConfig, Connector, CredentialSource, Iam, IdentityTokenSource,
+    self, Arn, ClientConfig, Connector, CredentialSource, ErrorKind, Iam, IdentityTokenSource,
     RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
-use crate::logical::{Error, Storage, SystemView};
+use crate::logical::{Error, Storage, StorageError, SystemView};
 use crate::secret::SecretString;
 
 /// The connected clients of one mount, kept until `config/root` changes.
@@ -28,6 +30,8 @@ pub(crate) struct ClientCache {
     clock: Arc<dyn Clock>,
     connected: RwLock<Option<Arc<Connected>>>,
     changing: Mutex<()>,
+    // Whoever has clients since the last rotation of the access key, in the cache or not.
+    holders: std::sync::Mutex<TaskTracker>,
 }
 
 impl ClientCache {
@@ -42,6 +46,7 @@ impl ClientCache {
             clock,
             connected: RwLock::new(None),
             changing: Mutex::new(()),
+            holders: std::sync::Mutex::default(),
         }
     }
 
@@ -58,18 +63,22 @@ impl ClientCache {
             .await
             .map_err(|error| Error::from(error).context("error reading root configuration"))?
             .unwrap_or_else(RootConfig::unconfigured);
-        let connected = Arc::new(self.connect(root)?);
+        let holders = self.holders().clone();
+        let connected = Arc::new(self.connect_for(holders, root)?);
         *slot = Some(Arc::clone(&connected));
         Ok(connected)
     }
 
     /// Clients of a configuration that is not stored (yet).
     pub(crate) fn connect(&self, root: RootConfig) -> Result<Connected, Error> {
+        self.connect_for(TaskTracker::new(), root)
+    }
+
+    fn connect_for(&self, holders: TaskTracker, root: RootConfig) -> Result<Connected, Error> {
         let credentials = self.credentials(&root).map_err(misconfigured)?;
         let iam = root.iam(credentials.clone()).map_err(misconfigured)?;
         let iam = self.connector.iam(&iam).map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials).map_err(misconfigured)?;
-        let (in_use, unused) = oneshot::channel();
         Ok(Connected {
             root,
             iam,
@@ -78,9 +87,13 @@ impl ClientCache {
                 configs: sts,
                 chosen: OnceCell::new(),
             },
-            _in_use: in_use,
-            unused: std::sync::Mutex::new(Some(unused)),
+            _held: holders.token(),
+            holders,
         })
+    }
+
+    fn holders(&self) -> std::sync::MutexGuard<'_, TaskTracker> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another node changed the configuration.
@@ -146,34 +159,30 @@ impl RootChange<'_> {
         &self,
         storage: &dyn Storage,
         config: &RootConfig,
-    ) -> Result<(), Error> {
+    ) -> Result<(), StorageError> {
         let mut slot = self.cache.connected.write().await;
-        config.store(storage).await?;
+        // Also when storing fails: the host may have done it all the same.
         *slot = None;
-        Ok(())
+        config.store(storage).await
     }
 
     /// Stores the configuration of `next` and hands its clients to every request from now on.
     ///
-    /// The receiver, if there is one, ends when the last request that still works with the clients
-    /// of before is done; until then the old credentials must live.
+    /// The tracker is empty when the last request that works with older clients has ended; until
+    /// then the old credentials must live.
     pub(crate) async fn replace(
         &self,
         storage: &dyn Storage,
         next: Connected,
-    ) -> Result<(Arc<Connected>, Option<oneshot::Receiver<()>>), Error> {
+    ) -> Result<(Arc<Connected>, TaskTracker), StorageError> {
         let mut slot = self.cache.connected.write().await;
+        *slot = None;
         next.root.store(storage).await?;
         let next = Arc::new(next);
-        let before = slot.replace(Arc::clone(&next));
-        let unused = before.and_then(|before| {
-            before
-                .unused
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-        });
-        Ok((next, unused))
+        *slot = Some(Arc::clone(&next));
+        let before = std::mem::replace(&mut *self.cache.holders(), next.holders.clone());
+        before.close();
+        Ok((next, before))
     }
 }
 
@@ -184,9 +193,9 @@ pub(crate) struct Connected {
     /// IAM of the account.
     pub(crate) iam: Arc<dyn Iam>,
     sts: StsCandidates,
-    // Dropped with the last request that holds these clients, which ends `unused`.
-    _in_use: oneshot::Sender<()>,
-    unused: std::sync::Mutex<Option<oneshot::Receiver<()>>>,
+    // Dropped with the last request that holds these clients.
+    _held: TaskTrackerToken,
+    holders: TaskTracker,
 }
 
 impl Connected {
@@ -195,7 +204,23 @@ impl Connected {
     /// With one address it is that one. With several, it is the first that answers
     /// `sts:GetCallerIdentity`, found out once.
     pub(crate) async fn sts(&self) -> Result<Arc<dyn Sts>, Error> {
-        self.sts.choose().await
+        self.sts
+            .choose()
+            .await
+            .map_err(|failures| no_sts(&failures))
+    }
+
+    /// Whether STS takes our credentials; `None` when it does not say.
+    pub(crate) async fn sts_accepts_us(&self) -> Option<bool> {
+        let failures = match self.sts.choose().await {
+            Ok(sts) => match sts.get_caller_identity().await {
+                Ok(_) => return Some(true),
+                Err(error) => vec![error],
+            },
+            Err(failures) => failures.into_iter().map(|(_, error)| error).collect(),
+        };
+        let refused = |error: &aws::Error| error.kind() == ErrorKind::InvalidCredentials;
+        failures.iter().all(refused).then_some(false)
     }
 }
 
@@ -206,30 +231,56 @@ struct StsCandidates {
 }
 
 impl StsCandidates {
-    async fn choose(&self) -> Result<Arc<dyn Sts>, Error> {
-        self.chosen
-            .get_or_try_init(|| async {
-                let connect = |config| self.connector.sts(config).map_err(|error| unusable(&error));
-                if let [only] = self.configs.as_slice() {
-                    return connect(only);
+    /// The failures are those of each candidate, with its address.
+    async fn choose(&self) -> Result<Arc<dyn Sts>, Vec<(String, aws::Error)>> {
+        let chosen = self.chosen.get_or_try_init(|| async {
+            let mut failures = Vec::new();
+            for config in &self.configs {
+                let sts = match self.connector.sts(config) {
+                    Ok(sts) if self.configs.len() == 1 => return Ok(sts),
+                    Ok(sts) => sts.get_caller_identity().await.map(|_| sts),
+                    Err(error) => Err(error),
+                };
+                match sts {
+                    Ok(sts) => return Ok(sts),
+                    Err(error) => failures.push((address(config), error)),
                 }
-                let mut failures = Vec::new();
-                for config in &self.configs {
-                    let sts = connect(config)?;
-                    match sts.get_caller_identity().await {
-                        Ok(_) => return Ok(sts),
-                        Err(error) => failures.push(explain(&error)),
-                    }
-                }
-                failures.dedup();
-                Err(Error::invalid(format!(
-                    "could not obtain sts client: {}",
-                    failures.join("; ")
-                )))
-            })
-            .await
-            .cloned()
+            }
+            Err(failures)
+        });
+        chosen.await.cloned()
     }
+}
+
+fn address(config: &ClientConfig) -> String {
+    match (&config.endpoint, &config.region) {
+        (Some(endpoint), _) => endpoint.to_string(),
+        (None, Some(region)) => region.to_string(),
+        (None, None) => "default region".to_owned(),
+    }
+}
+
+fn no_sts(failures: &[(String, aws::Error)]) -> Error {
+    let each: Vec<_> = failures
+        .iter()
+        .map(|(address, error)| format!("{address}: {error}"))
+        .collect();
+    let mut steps: Vec<_> = failures
+        .iter()
+        .filter_map(|(_, error)| next_step(error))
+        .collect();
+    steps.dedup();
+    let mut text = format!("could not obtain sts client: {}", each.join("; "));
+    if !steps.is_empty() {
+        text.push_str(&format!(" ({})", steps.join("; ")));
+    }
+    if failures
+        .iter()
+        .all(|(_, error)| error.kind() == ErrorKind::Throttled)
+    {
+        return Error::UpstreamRateLimited(text);
+    }
+    Error::invalid(text)
 }
 
 fn misconfigured(error: Misconfigured) -> Error {

@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 
 use super::Engine;
 use super::error::failed;
-use super::iam_user_removal::remove_all;
+use super::iam_user_removal::{Removal, remove_all};
 use super::rotate_root::{self, RootRotation};
-use crate::aws::{Iam, UserName};
+use crate::aws::{ErrorKind, Iam, UserName};
 use crate::framework::wal::{self, WalEntry, WalId};
 use crate::logical::{Error, Storage, StorageError};
 
@@ -20,7 +20,7 @@ const USER: &str = "user";
 const ROOT_ROTATION: &str = "root_rotation";
 
 /// How far AWS's clock and ours may be apart; AWS refuses requests that are further off.
-pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_mins(15);
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 
 /// Work that is about to begin at AWS.
 #[derive(Debug)]
@@ -64,7 +64,9 @@ impl Engine {
                 let name = UserName::new(user.user_name)
                     .map_err(|error| Error::internal(error.to_string()))?;
                 let iam = &self.clients.get(storage).await?.iam;
-                remove_half_made_user(&**iam, &name, created_at).await
+                let undone = remove_half_made_user(&**iam, &name, created_at).await?;
+                tracing::info!(user = %name, ?undone, "half-made IAM user rolled back");
+                Ok(())
             }
             ROOT_ROTATION => {
                 rotate_root::roll_back(self, storage, &read(entry.data)?, created_at).await
@@ -79,22 +81,35 @@ fn read<T: DeserializeOwned>(data: Value) -> Result<T, Error> {
         .map_err(|_| Error::internal("the entry's data is not of its kind's form"))
 }
 
-/// Removes the user unless it is older than the entry: then its name was taken, and it is not ours.
-async fn remove_half_made_user(
+/// What became of a user that is half made, or that may not have been made at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HalfMade {
+    /// It is gone now.
+    Removed,
+    /// AWS does not know it.
+    Unknown,
+    /// The user of that name is older than our work: the name was taken.
+    NotOurs,
+}
+
+/// Removes the user unless it is older than the work, which began at `begun`.
+pub(super) async fn remove_half_made_user(
     iam: &dyn Iam,
     name: &UserName,
-    created_at: OffsetDateTime,
-) -> Result<(), Error> {
-    // Without the permission to look, what the entry says has to do.
-    if let Ok(user) = iam.get_user(Some(name)).await
-        && user.create_date < created_at - CLOCK_TOLERANCE
-    {
-        tracing::warn!(user = %name, "WAL entry names a user that is older than the entry; user left alone");
-        return Ok(());
+    begun: OffsetDateTime,
+) -> Result<HalfMade, Error> {
+    let context = || format!("error removing half-made IAM user {name}");
+    match iam.get_user(Some(name)).await {
+        Ok(user) if user.create_date < begun - CLOCK_TOLERANCE => return Ok(HalfMade::NotOurs),
+        Ok(_) => {}
+        // Without the permission to look, our word that we made it has to do.
+        Err(error) if error.kind() == ErrorKind::Denied => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HalfMade::Unknown),
+        Err(error) => return Err(failed(&context(), &error)),
     }
-    let removal = remove_all(iam, name)
-        .await
-        .map_err(|error| failed(&format!("error removing half-made user {name}"), &error))?;
-    tracing::info!(user = %name, ?removal, "half-made IAM user rolled back");
-    Ok(())
+    match remove_all(iam, name).await {
+        Ok(Removal::Removed) => Ok(HalfMade::Removed),
+        Ok(Removal::Unknown) => Ok(HalfMade::Unknown),
+        Err(error) => Err(Error::internal(format!("{}: {error}", context()))),
+    }
 }

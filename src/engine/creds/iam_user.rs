@@ -19,7 +19,7 @@ use crate::engine::config_lease::LeaseConfig;
 use crate::engine::error::refused;
 use crate::engine::iam_user_removal::{Attached, Removal, remove_known};
 use crate::engine::roles::{self, RoleName, RoleRecord};
-use crate::engine::rollback::Work;
+use crate::engine::rollback::{HalfMade, Work, remove_half_made_user};
 use crate::engine::{Engine, busy, usernames};
 use crate::framework::wal::{self, WalId};
 use crate::logical::{Error, JsonObject, Request, Response, Storage};
@@ -120,7 +120,7 @@ pub(super) async fn generate(
         undo(storage, &*clients.iam, &name, &attached, &entry).await;
         return Err(Error::from(error).context("failed to commit WAL entry"));
     }
-    tracing::info!(user = %name, role = %asked.role_name, "IAM user made");
+    tracing::debug!(user = %name, role = %asked.role_name, "IAM user made");
 
     let data = JsonObject::from_iter([
         (
@@ -162,6 +162,7 @@ async fn create_user(
         if taken.as_ref() == Some(&name) {
             break;
         }
+        let begun = engine.clock.now();
         let entry = engine
             .write_ahead(storage, &Work::User(&name))
             .await
@@ -177,11 +178,20 @@ async fn create_user(
             Err(error) => error,
         };
         if error.may_have_happened() {
-            undo(storage, iam, &name, &Attached::default(), &entry).await;
+            // Whether the name was free is not known either: the user's age tells whose it is.
+            match remove_half_made_user(iam, &name, begun).await {
+                Ok(HalfMade::Unknown) => {}
+                Ok(HalfMade::Removed | HalfMade::NotOurs) => forget(storage, &name, &entry).await,
+                Err(error) => left_to_rollback(&name, &error),
+            }
             return Err(refused("Error creating IAM user", &error));
         }
-        // The entry must go: where the name is taken, it would remove somebody else's user.
-        wal::delete(storage, &entry).await?;
+        // Where the name is taken, the entry speaks of somebody else's user.
+        wal::delete(storage, &entry).await.map_err(|unforgotten| {
+            Error::from(unforgotten).context(&format!(
+                "Error creating IAM user: {error}; and its WAL entry could not be deleted"
+            ))
+        })?;
         if error.kind() != ErrorKind::AlreadyExists {
             return Err(refused("Error creating IAM user", &error));
         }
@@ -262,16 +272,20 @@ async fn undo(
     entry: &WalId,
 ) {
     match remove_known(iam, name, attached).await {
-        Ok(Removal::Removed) => {
-            tracing::info!(user = %name, "half-made IAM user removed");
-            if let Err(error) = wal::delete(storage, entry).await {
-                tracing::warn!(user = %name, %error, "WAL entry of a removed user stays");
-            }
-        }
+        Ok(Removal::Removed) => forget(storage, name, entry).await,
         // AWS may not know the user yet; the entry looks again later.
         Ok(Removal::Unknown) => {}
-        Err(error) => {
-            tracing::warn!(user = %name, %error, "half-made IAM user could not be removed now; rollback tries again");
-        }
+        Err(error) => left_to_rollback(name, &error),
     }
+}
+
+/// Deletes the entry of a user that is gone, or was never ours.
+async fn forget(storage: &dyn Storage, name: &UserName, entry: &WalId) {
+    if let Err(error) = wal::delete(storage, entry).await {
+        tracing::warn!(user = %name, %error, "WAL entry of an undone IAM user stays, rollback deletes it");
+    }
+}
+
+fn left_to_rollback(name: &UserName, error: &dyn std::fmt::Display) {
+    tracing::warn!(user = %name, %error, "half-made IAM user could not be removed now, rollback tries again");
 }
