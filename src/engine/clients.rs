@@ -10,8 +10,8 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, oneshot};
 use super::config_root::{Misconfigured, RootConfig};
 use super::error::explain;
 use crate::aws::{
-    self, Arn, ClientConfig, Connector, CredentialSource, Iam, IdentityTokenSource,
-    RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
+    self, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource, Iam,
+    IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
 use crate::logical::{Error, Storage, SystemView};
@@ -83,6 +83,41 @@ impl ClientCache {
         })
     }
 
+    /// Clients at the configuration's first addresses that sign with other credentials than its
+    /// own.
+    pub(crate) fn connect_as(
+        &self,
+        root: &RootConfig,
+        credentials: CredentialSource,
+    ) -> Result<aws::Clients, Error> {
+        let unusable = |error: aws::Error| unusable(&error);
+        let sts = first_sts(root, &credentials).map_err(misconfigured)?;
+        let iam = root.iam(credentials).map_err(misconfigured)?;
+        Ok(aws::Clients {
+            iam: self.connector.iam(&iam).map_err(unusable)?,
+            sts: self.connector.sts(&sts).map_err(unusable)?,
+        })
+    }
+
+    /// A role that is assumed with the configuration's credentials.
+    pub(crate) fn assume(
+        &self,
+        root: &RootConfig,
+        role_arn: Arn,
+        role_session_name: RoleSessionName,
+        external_id: Option<String>,
+    ) -> Result<CredentialSource, Error> {
+        let source = self.credentials(root).map_err(misconfigured)?;
+        Ok(CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
+            sts: sts_address(first_sts(root, &source).map_err(misconfigured)?),
+            source,
+            role_arn,
+            role_session_name,
+            external_id,
+            tags: Vec::new(),
+        })))
+    }
+
     /// Another node changed the configuration.
     pub(crate) async fn forget(&self) {
         *self.connected.write().await = None;
@@ -104,15 +139,7 @@ impl ClientCache {
             "vault-aws-secrets-{}",
             self.clock.now().unix_timestamp_nanos()
         );
-        let sts = root
-            .sts(&CredentialSource::DefaultChain)?
-            .into_iter()
-            .next()
-            .map(|config| StsAddress {
-                region: config.region,
-                endpoint: config.endpoint,
-            })
-            .unwrap_or_default();
+        let sts = sts_address(first_sts(root, &CredentialSource::DefaultChain)?);
         Ok(CredentialSource::WebIdentity(WebIdentitySource {
             role_arn: Arn::new(&root.role_arn)
                 .map_err(|error| Misconfigured::field("role_arn", error))?,
@@ -229,6 +256,25 @@ impl StsCandidates {
             })
             .await
             .cloned()
+    }
+}
+
+/// How to reach the first STS of the configuration.
+fn first_sts(
+    root: &RootConfig,
+    credentials: &CredentialSource,
+) -> Result<ClientConfig, Misconfigured> {
+    let first = root.sts(credentials)?.into_iter().next();
+    Ok(ClientConfig {
+        credentials: credentials.clone(),
+        ..first.unwrap_or_default()
+    })
+}
+
+fn sts_address(config: ClientConfig) -> StsAddress {
+    StsAddress {
+        region: config.region,
+        endpoint: config.endpoint,
     }
 }
 

@@ -10,14 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
-use super::Engine;
-use super::clients::Connected;
 use super::config_root::RootConfig;
 use super::error::{explain, failed, refused};
 use super::rollback::{CLOCK_TOLERANCE, Work};
-use crate::aws::{self, AccessKeyId, ErrorKind, Iam, InvalidName, UserName};
+use super::{Engine, access_keys};
+use crate::aws::{AccessKeyId, ErrorKind, InvalidName, UserName};
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
@@ -25,9 +23,6 @@ use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage};
 
 /// How long AWS may take to accept a new key everywhere; some seconds are usual.
 const PROPAGATION_LIMIT: Duration = Duration::from_secs(45);
-/// Successive answers that count as proof. AWS has many front ends, and one may know the key first.
-const PROOFS: u32 = 3;
-const PROOF_INTERVAL: Duration = Duration::from_millis(300);
 /// How long requests that began with the old key may take to end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 
@@ -141,14 +136,21 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
             .await?;
         wal::delete(storage, &without_new_key).await?;
         let next = engine.clients.connect(rotated)?;
-        prove(&next).await?;
+        access_keys::until_accepted(PROPAGATION_LIMIT, || next.iam.get_user(None))
+            .await
+            .map_err(|error| {
+                refused(
+                    "AWS did not accept the new access key, so the old one stays",
+                    &error,
+                )
+            })?;
         change.replace(storage, next).await
     };
     let (next, unused) = match stored.await {
         Ok(stored) => stored,
         Err(error) => {
             // The old key is still the stored one, so the new one goes.
-            if delete_key(&*iam, &user_name, &key.access_key_id)
+            if access_keys::delete(&*iam, &user_name, &key.access_key_id)
                 .await
                 .is_ok()
             {
@@ -168,7 +170,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         "access_key".to_owned(),
         Value::from(next.root.access_key.as_str()),
     )]));
-    match delete_key(&*next.iam, &user_name, &old_id).await {
+    match access_keys::delete(&*next.iam, &user_name, &old_id).await {
         Ok(()) => wal::delete(storage, &entry).await?,
         Err(error) => {
             let text = explain(&error);
@@ -179,46 +181,6 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         }
     }
     Ok(response)
-}
-
-/// Waits until AWS accepts the new key.
-async fn prove(next: &Connected) -> Result<(), Error> {
-    let deadline = Instant::now() + PROPAGATION_LIMIT;
-    let mut proofs = 0;
-    loop {
-        match next.iam.get_user(None).await {
-            Ok(_) => proofs += 1,
-            Err(error) => {
-                proofs = 0;
-                let waits = matches!(
-                    error.kind(),
-                    ErrorKind::InvalidCredentials | ErrorKind::NotFound | ErrorKind::Throttled
-                );
-                if !waits || Instant::now() > deadline {
-                    return Err(refused(
-                        "AWS did not accept the new access key, so the old one stays",
-                        &error,
-                    ));
-                }
-            }
-        }
-        if proofs == PROOFS {
-            return Ok(());
-        }
-        tokio::time::sleep(PROOF_INTERVAL).await;
-    }
-}
-
-/// Deletes a key; one that is gone counts as deleted.
-async fn delete_key(
-    iam: &dyn Iam,
-    user_name: &UserName,
-    id: &AccessKeyId,
-) -> Result<(), aws::Error> {
-    match iam.delete_access_key(user_name, id).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Ends a rotation that was cut off: of the old and the new key only the stored one may live.
@@ -264,7 +226,7 @@ pub(super) async fn roll_back(
     }
     for id in dead {
         let id = AccessKeyId::new(id).map_err(invalid)?;
-        delete_key(&*iam, &user_name, &id)
+        access_keys::delete(&*iam, &user_name, &id)
             .await
             .map_err(|error| failed("error deleting access key", &error))?;
         tracing::info!(access_key = %id, "access key of an unfinished root rotation deleted");
