@@ -12,8 +12,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::config_root::{Misconfigured, RootConfig};
 use super::error::{explain, next_step};
 use crate::aws::{
-    self, Arn, ClientConfig, Connector, CredentialSource, ErrorKind, Iam, IdentityTokenSource,
-    RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
+    self, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource, ErrorKind, Iam,
+    IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
 use crate::logical::{Error, Storage, StorageError, SystemView};
@@ -96,6 +96,41 @@ impl ClientCache {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Clients at the configuration's first addresses that sign with other credentials than its
+    /// own.
+    pub(crate) fn connect_as(
+        &self,
+        root: &RootConfig,
+        credentials: CredentialSource,
+    ) -> Result<aws::Clients, Error> {
+        let unusable = |error: aws::Error| unusable(&error);
+        let sts = first_sts(root, &credentials).map_err(misconfigured)?;
+        let iam = root.iam(credentials).map_err(misconfigured)?;
+        Ok(aws::Clients {
+            iam: self.connector.iam(&iam).map_err(unusable)?,
+            sts: self.connector.sts(&sts).map_err(unusable)?,
+        })
+    }
+
+    /// A role that is assumed with the configuration's credentials.
+    pub(crate) fn assume(
+        &self,
+        root: &RootConfig,
+        role_arn: Arn,
+        role_session_name: RoleSessionName,
+        external_id: Option<String>,
+    ) -> Result<CredentialSource, Error> {
+        let source = self.credentials(root).map_err(misconfigured)?;
+        Ok(CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
+            sts: sts_address(first_sts(root, &source).map_err(misconfigured)?),
+            source,
+            role_arn,
+            role_session_name,
+            external_id,
+            tags: Vec::new(),
+        })))
+    }
+
     /// Another node changed the configuration.
     pub(crate) async fn forget(&self) {
         *self.connected.write().await = None;
@@ -117,15 +152,7 @@ impl ClientCache {
             "vault-aws-secrets-{}",
             self.clock.now().unix_timestamp_nanos()
         );
-        let sts = root
-            .sts(&CredentialSource::DefaultChain)?
-            .into_iter()
-            .next()
-            .map(|config| StsAddress {
-                region: config.region,
-                endpoint: config.endpoint,
-            })
-            .unwrap_or_default();
+        let sts = sts_address(first_sts(root, &CredentialSource::DefaultChain)?);
         Ok(CredentialSource::WebIdentity(WebIdentitySource {
             role_arn: Arn::new(&root.role_arn)
                 .map_err(|error| Misconfigured::field("role_arn", error))?,
@@ -281,6 +308,25 @@ fn no_sts(failures: &[(String, aws::Error)]) -> Error {
         return Error::UpstreamRateLimited(text);
     }
     Error::invalid(text)
+}
+
+/// How to reach the first STS of the configuration.
+fn first_sts(
+    root: &RootConfig,
+    credentials: &CredentialSource,
+) -> Result<ClientConfig, Misconfigured> {
+    let first = root.sts(credentials)?.into_iter().next();
+    Ok(ClientConfig {
+        credentials: credentials.clone(),
+        ..first.unwrap_or_default()
+    })
+}
+
+fn sts_address(config: ClientConfig) -> StsAddress {
+    StsAddress {
+        region: config.region,
+        endpoint: config.endpoint,
+    }
 }
 
 fn misconfigured(error: Misconfigured) -> Error {
