@@ -81,6 +81,8 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
     Ok(
         Declaration::new(DESCRIPTION, paths(), vec![creds::access_keys()])
             .map_err(|error| Error::internal(error.to_string()))?
+            // Whatever the mount's type is called, clients are generated from these ids.
+            .operation_prefix("aws")
             .special_paths(SpecialPaths {
                 local_storage: vec![WAL_PREFIX.to_owned()],
                 seal_wrap_storage: vec![
