@@ -206,6 +206,8 @@ fn request_span(request: &logical::Request) -> Span {
 fn report(outcome: &Result<Option<logical::Response>, Error>) {
     match outcome {
         Ok(_) => tracing::debug!("request done"),
+        // OpenBao asks for an operation of its own, `resolve-path`, before every request.
+        Err(error @ Error::UnsupportedOperation) => tracing::trace!(%error, "request refused"),
         Err(error @ Error::Internal(_)) => tracing::warn!(%error, "request failed"),
         Err(error) => tracing::debug!(%error, "request refused"),
     }
