@@ -26,7 +26,7 @@ pub(crate) fn iam_user(
     role: &RoleName,
 ) -> Result<UserName, Error> {
     let name = render(engine, root, Kind::Iam { display_name, role })?;
-    UserName::new(name).map_err(|error| Error::invalid(format!("username_template: {error}")))
+    UserName::new(name).map_err(|error| invalid(&error))
 }
 
 /// The name of an assumed role's session.
@@ -37,8 +37,7 @@ pub(crate) fn role_session(
     role: &RoleName,
 ) -> Result<RoleSessionName, Error> {
     let name = render(engine, root, Kind::Iam { display_name, role })?;
-    RoleSessionName::new(name)
-        .map_err(|error| Error::invalid(format!("username_template: {error}")))
+    RoleSessionName::new(name).map_err(|error| invalid(&error))
 }
 
 /// The name of a federated user.
@@ -47,8 +46,7 @@ pub(crate) fn federated_user(
     root: &RootConfig,
 ) -> Result<FederatedUserName, Error> {
     let name = render(engine, root, Kind::Sts)?;
-    FederatedUserName::new(name)
-        .map_err(|error| Error::invalid(format!("username_template: {error}")))
+    FederatedUserName::new(name).map_err(|error| invalid(&error))
 }
 
 /// Puts `_` in the place of every character that AWS does not take in a name.
@@ -89,9 +87,6 @@ fn render(engine: &Engine, root: &RootConfig, kind: Kind<'_>) -> Result<String, 
         "" => DEFAULT_TEMPLATE,
         text => text,
     };
-    let invalid = |error: &dyn std::fmt::Display| {
-        Error::invalid(format!("username_template in config/root: {error}"))
-    };
     let template = Template::parse(text).map_err(|error| invalid(&error))?;
     let name = template
         .render(&fields(&kind), &*engine.clock, &mut rand::rng())
@@ -106,6 +101,10 @@ fn render(engine: &Engine, root: &RootConfig, kind: Kind<'_>) -> Result<String, 
         )));
     }
     Ok(name)
+}
+
+fn invalid(error: &dyn std::fmt::Display) -> Error {
+    Error::invalid(format!("username_template in config/root: {error}"))
 }
 
 /// Refuses a template that cannot give a name; warns of one that gives too long a name when the
