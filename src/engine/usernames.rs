@@ -119,14 +119,17 @@ pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String
         display_name: &longest,
         role: &role,
     };
+    let render = |kind: &Kind<'_>| {
+        template
+            .render(&fields(kind), clock, &mut rand::rng())
+            .map_err(|error| invalid(&error))
+    };
     let mut warnings = Vec::new();
     for (kind, what, limit) in [
-        (long, "IAM users and sessions", MAX_IAM_NAME),
-        (Kind::Sts, "federated users", MAX_FEDERATED_NAME),
+        (&long, "IAM users and sessions", MAX_IAM_NAME),
+        (&Kind::Sts, "federated users", MAX_FEDERATED_NAME),
     ] {
-        let name = template
-            .render(&fields(&kind), clock, &mut rand::rng())
-            .map_err(|error| invalid(&error))?;
+        let name = render(kind)?;
         if name.is_empty() || normalize(&name) != name {
             warnings.push(format!(
                 "username_template can give names such as {name:?} for {what}, and AWS takes letters, digits and _+=,.@- only"
@@ -137,6 +140,11 @@ pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String
                 name.len()
             ));
         }
+    }
+    if render(&long)? == render(&long)? {
+        warnings.push(
+            "username_template gives a client and role the same name each time, and AWS takes no second IAM user of one name; add `{{ random 20 }}`".to_owned(),
+        );
     }
     Ok(warnings)
 }
@@ -175,8 +183,20 @@ mod tests {
     fn a_template_that_gives_long_names_is_taken_with_a_warning() {
         let warnings = check_template("foo-{{ .DisplayName }}", &ManualClock::default()).unwrap();
 
-        assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("truncate 64"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_template_that_repeats_itself_is_taken_with_a_warning() {
+        for (template, repeats) in [
+            ("v-{{ .DisplayName | truncate 20 }}", true),
+            ("{{ unix_time }}", true),
+            ("v-{{ .DisplayName | truncate 20 }}-{{ random 8 }}", false),
+        ] {
+            let warnings = check_template(template, &ManualClock::default()).unwrap();
+
+            assert_eq!(warnings.len(), usize::from(repeats), "{warnings:?}");
+        }
     }
 
     #[test]
