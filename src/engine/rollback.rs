@@ -68,8 +68,10 @@ impl Engine {
         match entry.kind.as_str() {
             USER => {
                 let user: UserRecord = read(entry.data)?;
-                let name = UserName::new(user.user_name)
-                    .map_err(|error| Error::internal(error.to_string()))?;
+                let Ok(name) = UserName::new(&user.user_name) else {
+                    tracing::warn!(user = %user.user_name, "WAL entry names a user that AWS cannot have");
+                    return Ok(());
+                };
                 let iam = &self.clients.get(storage).await?.iam;
                 let undone = remove_half_made_user(&**iam, &name, created_at).await?;
                 tracing::info!(user = %name, ?undone, "half-made IAM user rolled back");

@@ -120,6 +120,24 @@ impl TestMount {
         self.backend = start(connector, &self.clock, &self.storage, &self.system).await;
     }
 
+    /// What comes of a piece of work, unless it waits for ever, as it does when AWS is told that the
+    /// process dies. Needs paused time.
+    pub(super) async fn unless_dead<F: Future>(&self, work: F) -> Option<F::Output> {
+        tokio::time::timeout(Duration::from_hours(1), work)
+            .await
+            .ok()
+    }
+
+    /// The process died. Whatever went wrong is over, a new process takes over, and the host's
+    /// timer comes when unfinished work is old enough to be undone.
+    pub(super) async fn recover(&mut self) {
+        self.aws.heal();
+        self.storage.heal();
+        self.restart().await;
+        self.clock.advance(Duration::from_mins(6));
+        self.roll_back().await.unwrap();
+    }
+
     pub(super) fn aws(&self) -> &FakeAws {
         &self.aws
     }

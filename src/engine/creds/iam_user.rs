@@ -154,14 +154,13 @@ async fn create_user(
     asked: &Asked,
     blueprint: &Blueprint,
 ) -> Result<(User, UserName, WalId), Error> {
+    const CONTEXT: &str = "Error creating IAM user";
     let iam = &*clients.iam;
-    let mut taken: Option<UserName> = None;
-    for _ in 0..NAMES {
-        let name =
-            usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name)?;
-        if taken.as_ref() == Some(&name) {
-            break;
-        }
+    let next_name =
+        || usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name);
+    let mut name = next_name()?;
+    let mut taken = Vec::new();
+    loop {
         let begun = engine.clock.now();
         let entry = engine
             .write_ahead(storage, &Work::User(&name))
@@ -184,23 +183,25 @@ async fn create_user(
                 Ok(HalfMade::Removed | HalfMade::NotOurs) => forget(storage, &name, &entry).await,
                 Err(error) => left_to_rollback(&name, &error),
             }
-            return Err(refused("Error creating IAM user", &error));
+            return Err(refused(CONTEXT, &error));
         }
         // Where the name is taken, the entry speaks of somebody else's user.
         wal::delete(storage, &entry).await.map_err(|unforgotten| {
             Error::from(unforgotten).context(&format!(
-                "Error creating IAM user: {error}; and its WAL entry could not be deleted"
+                "{CONTEXT}: {error}; and its WAL entry could not be deleted"
             ))
         })?;
         if error.kind() != ErrorKind::AlreadyExists {
-            return Err(refused("Error creating IAM user", &error));
+            return Err(refused(CONTEXT, &error));
         }
-        taken = Some(name);
+        taken.push(name);
+        name = next_name()?;
+        if taken.contains(&name) || taken.len() == NAMES {
+            return Err(Error::invalid(format!(
+                "{CONTEXT}: {error} (username_template in config/root must give a new name each time, such as by {{{{ random 20 }}}})"
+            )));
+        }
     }
-    let name = taken.map(|name| name.to_string()).unwrap_or_default();
-    Err(Error::invalid(format!(
-        "Error creating IAM user: a user named {name:?} exists; username_template in config/root must give a new name each time, such as by (random 20)"
-    )))
 }
 
 /// What came of the second round trip.

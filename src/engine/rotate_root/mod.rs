@@ -221,7 +221,7 @@ impl Owner {
         }
         if error.kind() == ErrorKind::LimitExceeded {
             context = format!(
-                "{context}: AWS allows user {user_name} no further access key, so delete the one that config/root does not use"
+                "{context}: AWS allows user {user_name} no further access key, so delete the one that config/root does not use (what a cut-off rotation left goes by itself in some minutes)"
             );
         }
         Err(refused(&context, &error))
