@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::clients::Connected;
 use super::config_root::RootConfig;
 use super::error::{explain, failed, refused};
 use super::rollback::{CLOCK_TOLERANCE, Work};
@@ -136,14 +137,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
             .await?;
         wal::delete(storage, &without_new_key).await?;
         let next = engine.clients.connect(rotated)?;
-        access_keys::until_accepted(PROPAGATION_LIMIT, || next.iam.get_user(None))
-            .await
-            .map_err(|error| {
-                refused(
-                    "AWS did not accept the new access key, so the old one stays",
-                    &error,
-                )
-            })?;
+        prove(&next).await?;
         change.replace(storage, next).await
     };
     let (next, unused) = match stored.await {
@@ -181,6 +175,18 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         }
     }
     Ok(response)
+}
+
+/// Waits until AWS accepts the new key.
+async fn prove(next: &Connected) -> Result<(), Error> {
+    access_keys::until_accepted(PROPAGATION_LIMIT, || next.iam.get_user(None))
+        .await
+        .map_err(|error| {
+            refused(
+                "AWS did not accept the new access key, so the old one stays",
+                &error,
+            )
+        })
 }
 
 /// Ends a rotation that was cut off: of the old and the new key only the stored one may live.

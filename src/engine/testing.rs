@@ -103,6 +103,12 @@ impl TestMount {
         self.backend = start(&self.aws, &self.clock, &self.storage, &self.system).await;
     }
 
+    /// The process dies and a new one, on a node of this kind, takes over the mount.
+    pub(super) async fn restart_on(&mut self, system: StaticSystemView) {
+        self.system = Arc::new(system);
+        self.restart().await;
+    }
+
     pub(super) fn aws(&self) -> &FakeAws {
         &self.aws
     }
