@@ -138,6 +138,12 @@ impl TestMount {
         self.roll_back().await.unwrap();
     }
 
+    /// The process dies and a new one, on a node of this kind, takes over the mount.
+    pub(super) async fn restart_on(&mut self, system: StaticSystemView) {
+        self.system = Arc::new(system);
+        self.restart().await;
+    }
+
     pub(super) fn aws(&self) -> &FakeAws {
         &self.aws
     }

@@ -210,11 +210,23 @@ pub(super) fn path() -> Path<Engine> {
 }
 
 pub(super) fn list_path() -> Path<Engine> {
+    const RESPONSE: &[ResponseField] = &[shown(
+        "keys",
+        FieldType::CommaStringSlice,
+        "Names of the static roles",
+    )];
     Path::new("static-roles/?")
-        .on(Operation::List, list)
+        .on_with(
+            Operation::List,
+            OperationDocs {
+                response: RESPONSE,
+                ..OperationDocs::NONE
+            },
+            list,
+        )
         .docs(PathDocs {
             synopsis: "List the static roles.",
-            description: "Their names, in order.",
+            description: "The names of all static roles, in alphabetical order.",
             operation_suffix: "",
         })
 }

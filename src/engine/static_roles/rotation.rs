@@ -6,9 +6,10 @@
 //! as the new one is stored; the WAL entry stays until it is gone.
 
 use std::collections::BTreeSet;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 
 use super::accounts::Account;
@@ -25,6 +26,7 @@ use crate::logical::{Error, Storage};
 
 /// How long STS may take to accept a new key, and after that IAM; some seconds are usual.
 const PROPAGATION_LIMIT: Duration = Duration::from_secs(30);
+const READS_AT_A_TIME: usize = 8;
 
 /// What a rotation came to.
 pub(super) struct Rotated {
@@ -50,7 +52,7 @@ pub(super) async fn rotate(
         refuse_claimed(storage, role).await?;
     }
     let mut keys = list_keys(storage, &account, role, &user_name, stored).await?;
-    if stored.is_none() && keys.protected.contains(account.root_access_key()) {
+    if stored.is_none() && keys.ids().any(|id| id == account.root_access_key()) {
         return Err(Error::invalid(format!(
             "username: the engine itself acts as {user_name} (config/root), and a static role takes over all of its user's access keys; give the static role a user of its own"
         )));
@@ -142,18 +144,26 @@ async fn others_of_user(
     role: &str,
     user_id: &str,
 ) -> Result<Vec<String>, Error> {
-    let mut others = Vec::new();
-    for name in storage.list(ROLES).await? {
-        if name == role || name.ends_with('/') {
-            continue;
-        }
-        match StaticRole::load(storage, &name).await {
-            Ok(Some(other)) if other.id == user_id => others.push(name),
-            Ok(_) => {}
-            // Whose user that one has cannot be told; it must not stop all others.
-            Err(error) => tracing::warn!(static_role = %name, %error, "static role cannot be read"),
-        }
-    }
+    let names = storage.list(ROLES).await?;
+    let names = names
+        .into_iter()
+        .filter(|name| name != role && !name.ends_with('/'));
+    let mut others: Vec<String> = stream::iter(names)
+        .map(|name| async move {
+            match StaticRole::load(storage, &name).await {
+                Ok(other) => other.filter(|other| other.id == user_id).map(|_| name),
+                // Whose user that one has cannot be told; it must not stop all others.
+                Err(error) => {
+                    tracing::warn!(static_role = %name, %error, "static role cannot be read");
+                    None
+                }
+            }
+        })
+        .buffer_unordered(READS_AT_A_TIME)
+        .filter_map(ready)
+        .collect()
+        .await;
+    others.sort_unstable();
     Ok(others)
 }
 

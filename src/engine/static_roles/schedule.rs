@@ -24,21 +24,18 @@ pub(crate) async fn rotate_due(engine: &Engine, storage: &dyn Storage) -> Result
         load(engine, storage).await?;
         queue.complete(era);
     }
-    let failures = stream::iter(queue.take_due())
+    let outcomes: Vec<_> = stream::iter(queue.take_due())
         .map(|ticket| async {
             let role = ticket.role().to_owned();
             let span = tracing::info_span!("rotation", static_role = %role);
-            let rotated = rotate_if_due(engine, storage, ticket)
-                .instrument(span)
-                .await;
-            rotated.err().map(|error| (role, error))
+            let rotated = rotate_if_due(engine, storage, ticket).instrument(span);
+            rotated.await.map_err(|error| (role, error))
         })
         .buffer_unordered(AT_A_TIME)
-        .filter_map(async |failure| failure)
-        .collect::<Vec<_>>()
+        .collect()
         .await;
     let mut reasons = Vec::new();
-    for (role, error) in failures {
+    for (role, error) in outcomes.into_iter().filter_map(Result::err) {
         if matches!(error, Error::ReadOnly(_)) {
             return Err(error);
         }
@@ -77,7 +74,7 @@ fn if_offered<T: Default>(answer: Result<T, HostError>) -> Result<T, HostError> 
 async fn load(engine: &Engine, storage: &dyn Storage) -> Result<(), Error> {
     let names = storage.list(ROLES).await?;
     stream::iter(names.into_iter().filter(|name| !name.ends_with('/')))
-        .for_each_concurrent(AT_A_TIME, async |name| {
+        .for_each_concurrent(AT_A_TIME, |name| async move {
             let due = match due_time(engine, storage, &name).await {
                 Ok(Some(due)) => due,
                 Ok(None) => return,
