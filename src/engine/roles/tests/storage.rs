@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use super::{ROLE_ARN, full};
 use crate::engine::testing::{READ_ONLY, TestMount};
 use crate::logical::testing::StorageFault;
-use crate::logical::{
-    Error, Operation, READ_ONLY_STORAGE, Storage, StorageEntry, StorageError,
-};
+use crate::logical::{Error, Operation, READ_ONLY_STORAGE, Storage, StorageEntry, StorageError};
 
 /// Lets everybody else run before each call.
 struct Yielding(Arc<dyn Storage>);
