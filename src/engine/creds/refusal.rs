@@ -27,7 +27,7 @@ fn hint(error: &aws::Error, asked: &Asked, lifetime: &Lifetime) -> Option<String
         return Some(of_duration(error, lifetime));
     }
     match (error.operation(), error.kind()) {
-        ("sts:AssumeRole", ErrorKind::Denied) => Some(of_assuming(error, asked)),
+        ("sts:AssumeRole", ErrorKind::Denied) => Some(of_assuming(error.message(), asked)),
         (_, ErrorKind::Denied) if says("session credentials") => Some(
             "AWS gives this to an IAM user only, and the engine's own credentials are a session: write the access_key and secret_key of an IAM user to config/root, or use credential_type assumed_role".to_owned(),
         ),
@@ -56,8 +56,7 @@ fn of_duration(error: &aws::Error, lifetime: &Lifetime) -> String {
     }
 }
 
-fn of_assuming(error: &aws::Error, asked: &Asked) -> String {
-    let message = error.message();
+fn of_assuming(message: &str, asked: &Asked) -> String {
     if message.contains("root accounts") {
         return "the access_key in config/root belongs to the account's root user, which cannot assume a role: use the key of an IAM user".to_owned();
     }
@@ -114,4 +113,29 @@ fn of_policies(error: &aws::Error) -> Option<String> {
         _ => return None,
     };
     Some(next.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::roles::{RoleName, RoleRecord};
+
+    #[test]
+    fn session_tags_that_are_not_allowed_tell_the_permission_and_who_needs_it() {
+        let asked = Asked {
+            role_name: RoleName::named("x"),
+            role: RoleRecord::default(),
+            display_name: String::new(),
+            role_arn: String::new(),
+            role_session_name: String::new(),
+            mfa_code: String::new(),
+            ttl: None,
+        };
+        let message = "User: arn:aws:iam::111122223333:user/vault is not authorized to perform: sts:TagSession on resource: arn:aws:iam::111122223333:role/deploy";
+
+        assert_eq!(
+            of_assuming(message, &asked),
+            "session_tags of the role need sts:TagSession: allow it to arn:aws:iam::111122223333:user/vault in the AWS role's trust policy"
+        );
+    }
 }

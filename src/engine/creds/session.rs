@@ -117,13 +117,8 @@ impl Session {
     /// clients see from it when to come back.
     pub(super) fn into_response(self, engine: &Engine, lifetime: &Lifetime) -> Response {
         let credentials = &self.credentials;
-        // AWS's clock and ours may differ. No session is longer than it was asked for, and a lease
-        // without time would get the mount's default.
         let left = credentials.expiration - engine.clock.now();
-        let left = Duration::try_from(left)
-            .unwrap_or_default()
-            .min(lifetime.duration)
-            .max(Duration::from_secs(1));
+        let left = plausible(left, lifetime.duration);
         let token = credentials.session_token.expose_secret();
         let expiration = credentials.expiration.format(&Rfc3339).ok();
         let data = JsonObject::from_iter(
@@ -151,5 +146,36 @@ impl Session {
         response.warnings = self.warnings;
         response.warnings.extend(lifetime.warning());
         response
+    }
+}
+
+/// AWS's clock and ours may differ. No session is longer than it was asked for, and a lease without
+/// time would get the mount's default.
+fn plausible(left: time::Duration, asked: Duration) -> Duration {
+    Duration::try_from(left)
+        .unwrap_or_default()
+        .min(asked)
+        .max(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_clocks_say_is_left_is_above_nothing_and_not_above_what_was_asked_for() {
+        const HOUR: Duration = Duration::from_hours(1);
+        for (left, expected) in [
+            (time::Duration::minutes(59), Duration::from_mins(59)),
+            (
+                time::Duration::milliseconds(1500),
+                Duration::from_millis(1500),
+            ),
+            (time::Duration::minutes(75), HOUR),
+            (time::Duration::ZERO, Duration::from_secs(1)),
+            (time::Duration::minutes(-15), Duration::from_secs(1)),
+        ] {
+            assert_eq!(plausible(left, HOUR), expected, "{left}");
+        }
     }
 }

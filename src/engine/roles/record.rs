@@ -114,9 +114,6 @@ pub(crate) async fn load(
     if let Some(role) = get_json(storage, &name.key()).await? {
         return Ok(Some(role));
     }
-    if storage.get(&name.legacy_key()).await?.is_none() {
-        return Ok(None);
-    }
     let _guard = engine.role_locks.lock(name.as_str()).await;
     load_locked(storage, name).await
 }

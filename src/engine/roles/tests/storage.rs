@@ -7,32 +7,61 @@ use serde_json::{Value, json};
 
 use super::{ROLE_ARN, full};
 use crate::engine::testing::{READ_ONLY, TestMount};
+use crate::framework::Answer;
 use crate::logical::testing::StorageFault;
 use crate::logical::{Error, Operation, READ_ONLY_STORAGE, Storage, StorageEntry, StorageError};
 
-/// Lets everybody else run before each call.
-struct Yielding(Arc<dyn Storage>);
+/// Lets everybody else run before each call, and longer before it changes something.
+struct Yielding {
+    storage: Arc<dyn Storage>,
+    before_a_change: usize,
+}
+
+impl Yielding {
+    async fn yield_for(times: usize) {
+        for _ in 0..times {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl TestMount {
+    /// Sends a request through a storage that yields.
+    async fn send_yielding(
+        &self,
+        operation: Operation,
+        data: Value,
+        before_a_change: usize,
+    ) -> Answer {
+        let mut request = self.request(operation, "roles/x", data);
+        request.storage = Arc::new(Yielding {
+            storage: request.storage,
+            before_a_change,
+        });
+        self.backend().handle_request(request).await
+    }
+}
 
 #[async_trait]
 impl Storage for Yielding {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        tokio::task::yield_now().await;
-        self.0.list(prefix).await
+        Self::yield_for(1).await;
+        self.storage.list(prefix).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        tokio::task::yield_now().await;
-        self.0.get(key).await
+        Self::yield_for(1).await;
+        self.storage.get(key).await
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        tokio::task::yield_now().await;
-        self.0.put(entry).await
+        Self::yield_for(self.before_a_change).await;
+        self.storage.put(entry).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        tokio::task::yield_now().await;
-        self.0.delete(key).await
+        Self::yield_for(self.before_a_change).await;
+        self.storage.delete(key).await
     }
 }
 
@@ -40,16 +69,10 @@ impl Storage for Yielding {
 async fn of_two_writes_at_once_each_keeps_what_the_other_wrote() {
     let mount = TestMount::new().await;
     mount.write("roles/x", full("iam_user")).await;
-    let backend = mount.backend();
-    let write = |data| {
-        let mut request = mount.request(Operation::Update, "roles/x", data);
-        request.storage = Arc::new(Yielding(request.storage));
-        backend.handle_request(request)
-    };
 
     let (one, other) = tokio::join!(
-        write(json!({"user_path": "/one/"})),
-        write(json!({"iam_groups": "other"})),
+        mount.send_yielding(Operation::Update, json!({"user_path": "/one/"}), 1),
+        mount.send_yielding(Operation::Update, json!({"iam_groups": "other"}), 1),
     );
 
     one.unwrap();
@@ -61,21 +84,36 @@ async fn of_two_writes_at_once_each_keeps_what_the_other_wrote() {
 
 #[tokio::test]
 async fn of_two_first_reads_at_once_each_finds_the_old_role() {
+    for lead in 0..10 {
+        let mount = TestMount::new().await;
+        mount.storage().set_text("policy/x", ROLE_ARN);
+
+        let (one, other) =
+            tokio::join!(mount.send_yielding(Operation::Read, json!({}), 1), async {
+                Yielding::yield_for(lead).await;
+                mount.send_yielding(Operation::Read, json!({}), 1).await
+            });
+
+        let (one, other) = (one.unwrap().unwrap(), other.unwrap().unwrap());
+        assert_eq!(one.data["role_arns"], json!([ROLE_ARN]));
+        assert_eq!(one, other);
+        assert_eq!(mount.storage().keys(), ["role/x"]);
+    }
+}
+
+#[tokio::test]
+async fn a_first_read_undoes_no_write_that_comes_meanwhile() {
     let mount = TestMount::new().await;
-    mount.storage().set_text("policy/old", ROLE_ARN);
-    let backend = mount.backend();
-    let read = || {
-        let mut request = mount.request(Operation::Read, "roles/old", json!({}));
-        request.storage = Arc::new(Yielding(request.storage));
-        backend.handle_request(request)
-    };
+    mount.storage().set_text("policy/x", ROLE_ARN);
 
-    let (one, other) = tokio::join!(read(), read());
+    let (read, write) = tokio::join!(
+        mount.send_yielding(Operation::Read, json!({}), 10),
+        mount.send_yielding(Operation::Update, json!({"external_id": "foo"}), 1),
+    );
 
-    let (one, other) = (one.unwrap().unwrap(), other.unwrap().unwrap());
-    assert_eq!(one.data["role_arns"], json!([ROLE_ARN]));
-    assert_eq!(one, other);
-    assert_eq!(mount.storage().keys(), ["role/old"]);
+    read.unwrap();
+    write.unwrap();
+    assert_eq!(mount.read("roles/x").await["external_id"], "foo");
 }
 
 #[tokio::test]
