@@ -6,5 +6,6 @@ mod group_policies;
 mod iam_user;
 mod legacy_roles;
 mod lifetimes;
+mod parameters;
 mod refusals;
 mod session_token;
