@@ -55,7 +55,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
         "signs for the simulated AWS",
     ),
     ("src/aws/fake/world.rs", "is the simulated AWS"),
-    ("src/engine/config_root/mod.rs", "trims what was written"),
+    ("src/engine/config_root/merge.rs", "trims what was written"),
     (
         "src/engine/config_root/record.rs",
         "sees whether there is one",

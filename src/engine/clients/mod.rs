@@ -9,13 +9,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard, RwLock};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::sts::StsCandidates;
 use crate::aws::{
-    self, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource, Iam,
+    self, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector, CredentialSource, Iam,
     IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
@@ -88,6 +88,7 @@ impl ClientCache {
             root,
             iam,
             sts: StsCandidates::new(Arc::clone(&self.connector), sts),
+            caller: OnceCell::new(),
             _held: holders.token(),
             holders,
         })
@@ -221,6 +222,7 @@ pub(crate) struct Connected {
     /// IAM of the account.
     pub(crate) iam: Arc<dyn Iam>,
     sts: StsCandidates,
+    caller: OnceCell<CallerIdentity>,
     // Dropped with the last request that holds these clients.
     _held: TaskTrackerToken,
     holders: TaskTracker,
@@ -233,6 +235,15 @@ impl Connected {
     /// `sts:GetCallerIdentity`, found out once.
     pub(crate) async fn sts(&self) -> Result<Arc<dyn Sts>, Error> {
         self.sts.choose().await.map_err(Error::from)
+    }
+
+    /// Who AWS takes us for, asked once; `None` when AWS does not say.
+    pub(crate) async fn caller(&self) -> Option<&CallerIdentity> {
+        let ask = async || match self.sts.choose().await {
+            Ok(sts) => sts.get_caller_identity().await.map_err(drop),
+            Err(_) => Err(()),
+        };
+        self.caller.get_or_try_init(ask).await.ok()
     }
 
     /// Whether STS takes our credentials; `None` when it does not say.
