@@ -93,7 +93,7 @@ pub(super) async fn rotate(
             expiration: Some(expiration),
             secret_key: key.secret_access_key.clone(),
             last_vault_rotation: Some(now),
-            previous_access_key: previous.filter(|_| !role.single_key),
+            previous_access_key: previous,
             unknown: stored
                 .map(|stored| stored.unknown.clone())
                 .unwrap_or_default(),

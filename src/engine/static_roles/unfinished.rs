@@ -100,11 +100,14 @@ impl StaticRotation {
             }
             Some(_) => Vec::new(),
             None => {
-                self.lost_keys(storage, &account, &user_name, created_at)
-                    .await?
+                let mut lost = self
+                    .lost_keys(storage, &account, &user_name, created_at)
+                    .await?;
+                lost.retain(|id| !kept.contains(id.as_str()));
+                lost
             }
         };
-        for id in dead.iter().filter(|id| !kept.contains(id.as_str())) {
+        for id in &dead {
             let id = AccessKeyId::new(id).map_err(invalid)?;
             access_keys::delete(account.iam(), &user_name, &id)
                 .await
