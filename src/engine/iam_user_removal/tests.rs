@@ -305,6 +305,19 @@ async fn a_failing_list_does_not_keep_the_key_alive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_does_not_know_the_user_is_outvoted_by_one_that_does() {
+    let mount = with_user().await;
+    mount.aws().change_user(USER, |user| user.groups.clear());
+    mount
+        .aws()
+        .fail_next("iam:ListGroupsForUser", 1, "NoSuchEntity");
+
+    mount.revoke(&go_lease(&mount)).await.unwrap();
+
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_that_lag_behind_are_read_again() {
     let mount = with_user().await;
     mount
