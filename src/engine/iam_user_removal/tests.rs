@@ -305,6 +305,24 @@ async fn a_failing_list_does_not_keep_the_key_alive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_of_what_people_attach_that_aws_does_not_know_stops_nothing() {
+    let mount = with_user().await;
+    // So that AWS once says that something is left.
+    mount.aws().change_user(USER, |user| {
+        user.signing_certificates
+            .insert(CertificateId::new("C").unwrap());
+    });
+    mount.aws().inject(FaultRule::on(
+        "iam:ListServiceSpecificCredentials",
+        Fault::Code("InvalidAction"),
+    ));
+
+    mount.revoke(&go_lease(&mount)).await.unwrap();
+
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_that_lag_behind_are_read_again() {
     let mount = with_user().await;
     mount
