@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::busy;
 use crate::aws::{AccessKeyId, Error, ErrorKind, Iam, UserName};
 
 /// Successive answers that count as proof. AWS has many front ends, and one may know the key first.
@@ -48,7 +49,7 @@ pub(super) async fn delete(
     user_name: &UserName,
     id: &AccessKeyId,
 ) -> Result<(), Error> {
-    match iam.delete_access_key(user_name, id).await {
+    match busy::retry(|| iam.delete_access_key(user_name, id)).await {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! The AWS secrets engine: what each path does, on the framework and on AWS's seam.
 //!
-//! The list of [`paths`] is the table of contents; a path's fields, handlers and stored form are in
+//! The list of `paths` is the table of contents; a path's fields, handlers and stored form are in
 //! the file that is named like it.
 //! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
 

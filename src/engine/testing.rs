@@ -107,7 +107,7 @@ impl TestMount {
 
     /// The process dies and a new one takes over the mount, which finds the credentials of a
     /// session around it.
-    pub(super) async fn restart_on(&mut self, session: &Lease) {
+    pub(super) async fn restart_with_session(&mut self, session: &Lease) {
         let surroundings = Surroundings {
             aws: self.aws.clone(),
             credentials: CredentialSource::Static {

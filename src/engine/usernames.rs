@@ -59,6 +59,7 @@ pub(crate) fn normalize(text: &str) -> String {
         .collect()
 }
 
+#[derive(Clone, Copy)]
 enum Kind<'a> {
     Iam {
         display_name: &'a str,

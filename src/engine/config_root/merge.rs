@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fields;
-use super::record::{self, Misconfigured, RootConfig};
+use super::record::{self, RootConfig};
 use crate::aws::{Arn, Endpoint, Region};
 use crate::engine::usernames;
 use crate::framework::FieldData;
@@ -32,7 +32,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         (&fields::USERNAME_TEMPLATE, &mut config.username_template),
     ] {
         if let Some(text) = data.get(field) {
-            *target = text.trim().to_owned();
+            text.trim().clone_into(target);
         }
     }
     for (field, target) in [
@@ -78,7 +78,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         config.rotation_window = Duration::ZERO;
     }
     if config.username_template.is_empty() {
-        config.username_template = usernames::DEFAULT_TEMPLATE.to_owned();
+        usernames::DEFAULT_TEMPLATE.clone_into(&mut config.username_template);
     }
     merge_access_key(&mut config, data)?;
     Ok(config)
@@ -129,10 +129,10 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
         .iter()
         .map(|text| (fields::STS_FALLBACK_ENDPOINTS.name(), text));
     for (field, text) in regions.into_iter().chain(fallback_regions) {
-        record::parse(field, text, |text| Region::new(text)).map_err(invalid)?;
+        record::parse(field, text, |text| Region::new(text))?;
     }
     for (field, text) in endpoints.into_iter().chain(fallback_endpoints) {
-        record::parse(field, text, |text| Endpoint::new(text)).map_err(invalid)?;
+        record::parse(field, text, |text| Endpoint::new(text))?;
     }
     if config.max_retries < -1 || config.max_retries > 100 {
         return Err(Error::invalid(format!(
@@ -152,14 +152,9 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
             ));
         }
     }
-    record::parse("role_arn", &config.role_arn, |text| Arn::new(text)).map_err(invalid)?;
-    config.credentials().map_err(invalid)?;
+    record::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
+    config.credentials()?;
     Ok(())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn invalid(error: Misconfigured) -> Error {
-    Error::invalid(error.to_string())
 }
 
 /// The rules of one request; a stored schedule and a new period do not meet here.

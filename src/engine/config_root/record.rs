@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{AccessKeyId, ClientConfig, CredentialSource, Endpoint, InvalidName, Region};
 use crate::engine::stored::{nanoseconds, null_as_default};
-use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
+use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, ExposeSecret, SecretString};
 
 /// The storage key; seal-wrapped.
@@ -196,6 +196,12 @@ impl Misconfigured {
             field,
             reason: reason.to_string(),
         }
+    }
+}
+
+impl From<Misconfigured> for Error {
+    fn from(error: Misconfigured) -> Self {
+        Self::Invalid(error.to_string())
     }
 }
 

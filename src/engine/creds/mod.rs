@@ -144,6 +144,36 @@ struct Asked {
 }
 
 impl Asked {
+    /// A warning of parameters that these credentials do not take.
+    fn without_effect(&self, credential_type: CredentialType) -> Option<String> {
+        use CredentialType::{AssumedRole, IamUser, SessionToken};
+        let ignored: Vec<_> = [
+            (
+                ROLE_ARN.name(),
+                !self.role_arn.is_empty() && credential_type != AssumedRole,
+            ),
+            (TTL.name(), self.ttl.is_some() && credential_type == IamUser),
+            (
+                ROLE_SESSION_NAME.name(),
+                !self.role_session_name.is_empty() && credential_type != AssumedRole,
+            ),
+            (
+                MFA_CODE.name(),
+                !self.mfa_code.is_empty() && credential_type != SessionToken,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, ignored)| ignored.then_some(name))
+        .collect();
+        (!ignored.is_empty()).then(|| {
+            format!(
+                "without effect on {} credentials: {}",
+                credential_type.as_str(),
+                ignored.join(", ")
+            )
+        })
+    }
+
     /// A stored value that AWS would not take; a role that was written here has none.
     fn invalid(&self, field: &str, error: &InvalidName) -> Error {
         Error::invalid(format!(
@@ -170,15 +200,18 @@ async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Ans
         // AWS knows no session without a length, so zero means what it means in a role.
         ttl: data.get(&TTL).filter(|ttl| !ttl.is_zero()),
     };
-    match credential_type {
+    let mut response = match credential_type {
         CredentialType::IamUser => iam_user::generate(&engine, &request, &asked).await,
         CredentialType::AssumedRole => assumed_role::generate(&engine, &request, &asked).await,
         CredentialType::FederationToken => {
             federation_token::generate(&engine, &request, &asked).await
         }
         CredentialType::SessionToken => session_token::generate(&engine, &request, &asked).await,
-    }
-    .map(Some)
+    }?;
+    response
+        .warnings
+        .extend(asked.without_effect(credential_type));
+    Ok(Some(response))
 }
 
 /// The role's type. A role of before `credential_type` may have two, and then the prefix chooses;

@@ -23,6 +23,7 @@ pub(super) fn refused(
 /// The next step, where it is another than that of any refusal of its kind.
 fn hint(error: &aws::Error, asked: &Asked, lifetime: &Lifetime) -> Option<String> {
     let says = |words: &str| error.message().contains(words);
+    // AWS writes it with a small and with a capital letter.
     if says("urationSeconds") {
         return Some(of_duration(error, lifetime));
     }

@@ -93,7 +93,7 @@ pub(super) async fn rotate(
             expiration: Some(expiration),
             secret_key: key.secret_access_key.clone(),
             last_vault_rotation: Some(now),
-            previous_access_key: previous.filter(|_| !role.single_key),
+            previous_access_key: previous,
             unknown: stored
                 .map(|stored| stored.unknown.clone())
                 .unwrap_or_default(),
@@ -193,19 +193,20 @@ async fn list_keys(
         ..UserKeys::default()
     };
     if keys.foreign().next().is_some() {
-        keys.protected = needed_by_others(storage, &role.name, &role.id).await?;
-        keys.protected.insert(account.root_access_key().to_owned());
+        keys.protected = needed_by_others(storage, account, &role.name, &role.id).await?;
     }
     Ok(keys)
 }
 
-/// The keys of other roles that have the same user. Only the Go engines let such roles be written.
+/// The key that the engine itself uses, and those of other roles that have the same user, which
+/// only the Go engines let be written.
 pub(super) async fn needed_by_others(
     storage: &dyn Storage,
+    account: &Account,
     role: &str,
     user_id: &str,
 ) -> Result<BTreeSet<String>, Error> {
-    let mut needed = BTreeSet::new();
+    let mut needed = BTreeSet::from([account.root_access_key().to_owned()]);
     for other in others_of_user(storage, role, user_id).await? {
         if let Some(stored) = StaticCredentials::load(storage, &other).await? {
             needed.extend(stored.ids().map(str::to_owned));

@@ -100,11 +100,14 @@ impl StaticRotation {
             }
             Some(_) => Vec::new(),
             None => {
-                self.lost_keys(storage, &account, &user_name, created_at)
-                    .await?
+                let mut lost = self
+                    .lost_keys(storage, &account, &user_name, created_at)
+                    .await?;
+                lost.retain(|id| !kept.contains(id.as_str()));
+                lost
             }
         };
-        for id in dead.iter().filter(|id| !kept.contains(id.as_str())) {
+        for id in &dead {
             let id = AccessKeyId::new(id).map_err(invalid)?;
             access_keys::delete(account.iam(), &user_name, &id)
                 .await
@@ -137,16 +140,12 @@ impl StaticRotation {
         let of_that_time = |created: OffsetDateTime| {
             created >= created_at - CLOCK_TOLERANCE && created <= created_at + CLOCK_TOLERANCE
         };
-        let needed = needed_by_others(storage, &self.role, &self.user_id).await?;
+        let needed = needed_by_others(storage, account, &self.role, &self.user_id).await?;
         Ok(listed
             .into_iter()
             .filter(|key| of_that_time(key.create_date))
             .map(|key| key.access_key_id.to_string())
-            .filter(|id| {
-                !self.access_keys.contains(id)
-                    && !needed.contains(id)
-                    && id != account.root_access_key()
-            })
+            .filter(|id| !self.access_keys.contains(id) && !needed.contains(id))
             .collect())
     }
 }

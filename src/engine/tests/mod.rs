@@ -3,7 +3,7 @@
 //! `conformance.md` beside this file tells which test shows each point of the Go engines' own tests.
 
 mod documents;
-mod stored;
+mod go_engines;
 
 use std::path::Path;
 

@@ -11,6 +11,7 @@ mod iam_user_names;
 mod iam_user_revocation;
 mod legacy_roles;
 mod lifetimes;
+mod parameters;
 mod refusals;
 mod session_token;
 

@@ -148,7 +148,7 @@ async fn an_engine_that_runs_on_a_session_is_told_what_it_cannot_give() {
     let mut mount = mount().await;
     let session = mount.generate("creds/assumed").await;
     mount.write("config/root", json!({"access_key": ""})).await;
-    mount.restart_on(&session).await;
+    mount.restart_with_session(&session).await;
 
     mount
         .generate_with("creds/assumed", json!({"ttl": "1h"}))

@@ -86,7 +86,7 @@ async fn issue_and_revocation_go_on_during_rotations() {
     let mount = configured().await;
     mount.aws().set_delay(Duration::from_millis(50));
 
-    let (_, rotated) = tokio::join!(
+    let ((), rotated) = tokio::join!(
         async {
             for _ in 0..30 {
                 let lease = mount.generate("creds/bare").await;

@@ -31,6 +31,23 @@ async fn a_delete_takes_the_keys_of_the_role_and_leaves_the_user() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_old_key_that_should_be_gone_already_goes_with_the_role() {
+    let mount = with_app_and(json!({"single_key": true})).await;
+    mount.aws().deny("iam:DeleteAccessKey");
+    mount.write("static-roles/app/rotate", json!({})).await;
+    mount.aws().heal();
+    assert_eq!(mount.keys_of("jane").len(), 2);
+
+    mount.delete(PATH).await;
+
+    assert!(mount.keys_of("jane").is_empty());
+    for _ in 0..6 {
+        mount.tick().await;
+    }
+    assert_eq!(mount.wal(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_the_role_did_not_make_stays() {
     let mount = TestMount::configured().await;
     mount.aws().add_user("jane");

@@ -7,6 +7,7 @@ mod delete;
 mod rotation;
 mod schedule;
 mod stored_forms;
+mod takeover;
 mod write;
 
 use std::time::Duration;
@@ -14,10 +15,34 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::engine::testing::TestMount;
-use crate::logical::JsonObject;
+use crate::logical::{Error, JsonObject};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+const ROLE: &str = "static-roles/app";
+
+fn of_jane() -> Value {
+    json!({"username": "jane", "rotation_period": "1d"})
+}
+
+/// A mount with the IAM user `jane`, who has this many access keys.
+async fn with_jane(access_keys: usize) -> TestMount {
+    let mount = TestMount::configured().await;
+    mount.aws().add_user("jane");
+    for _ in 0..access_keys {
+        mount.aws().add_access_key("jane");
+        mount.clock().advance(HOUR);
+    }
+    mount
+}
+
+#[track_caller]
+fn assert_invalid(error: &Error, words: &[&str]) {
+    assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+    for word in words {
+        assert!(error.to_string().contains(word), "{word:?} in: {error}");
+    }
+}
 
 /// A mount of which the static role `app` has taken over the IAM user `jane`.
 async fn with_app() -> TestMount {

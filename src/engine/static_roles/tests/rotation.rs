@@ -8,6 +8,7 @@ use crate::aws::fake::{Fault, FaultRule};
 use crate::engine::testing::TestMount;
 use crate::logical::testing::StorageFault;
 use crate::logical::{Error, Operation};
+use crate::secret::ExposeSecret;
 
 const ROTATE: &str = "static-roles/app/rotate";
 
@@ -204,6 +205,53 @@ async fn a_rotation_that_storage_refuses_leaves_the_stored_key_working_and_no_ot
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_aws_still_counts_right_after_it_was_deleted_is_waited_for() {
+    let mount = with_app().await;
+    let first = mount.working_key("app").await;
+    let code = "LimitExceeded";
+    mount.aws().fail_next("iam:CreateAccessKey", 2, code);
+
+    mount.write(ROTATE, json!({})).await;
+
+    assert_ne!(mount.working_key("app").await, first);
+}
+
+/// The engine acts as the user of a static role, as only the Go engines let it be written.
+async fn engine_acts_as_jane() -> TestMount {
+    let mount = with_app().await;
+    let key = mount.aws().add_access_key("jane");
+    let data = json!({
+        "access_key": key.access_key_id.as_str(),
+        "secret_key": key.secret_access_key.expose_secret(),
+    });
+    mount.write("config/root", data).await;
+    mount
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_that_the_engine_itself_uses_is_never_deleted() {
+    let mount = engine_acts_as_jane().await;
+    for _ in 0..3 {
+        mount.write(ROTATE, json!({})).await;
+        mount.working_key("app").await;
+        assert_eq!(mount.keys_of("jane").len(), 2);
+    }
+    // AWS fails in a way that leaves open whether it made a key.
+    mount
+        .aws()
+        .fail_next("iam:CreateAccessKey", 1, "ServiceFailure");
+    rotate_error(&mount).await;
+    mount.write("config/rotate-root", json!({})).await;
+
+    for _ in 0..6 {
+        mount.tick().await;
+    }
+
+    mount.working_key("app").await;
+    mount.write(ROTATE, json!({})).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_of_a_rotation_that_stays_in_the_log_does_no_harm() {
     let mount = with_app().await;
     let rotation = mount.send(Operation::Update, ROTATE, json!({}));
@@ -311,17 +359,22 @@ async fn two_roles_that_an_old_engine_let_share_a_user_leave_each_other_their_ke
 
 #[tokio::test(start_paused = true)]
 async fn a_shared_user_has_no_working_key_for_as_long_as_aws_makes_none_and_then_has() {
-    let mut mount = two_roles_on_jane().await;
-    mount.aws().deny("iam:CreateAccessKey");
-    rotate_error(&mount).await;
-    assert_eq!(mount.keys_of("jane"), [mount.working_key("other").await]);
+    for restart in [false, true] {
+        let mut mount = two_roles_on_jane().await;
+        mount.tick().await;
+        mount.aws().deny("iam:CreateAccessKey");
+        rotate_error(&mount).await;
+        assert_eq!(mount.keys_of("jane"), [mount.working_key("other").await]);
 
-    mount.aws().heal();
-    mount.restart().await;
-    mount.tick().await;
+        mount.aws().heal();
+        if restart {
+            mount.restart().await;
+        }
+        mount.tick().await;
 
-    mount.working_key("app").await;
-    mount.working_key("other").await;
+        mount.working_key("app").await;
+        mount.working_key("other").await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

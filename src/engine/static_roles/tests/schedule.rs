@@ -89,21 +89,29 @@ async fn the_short_ones_rotate_on_and_the_long_one_does_not_when_another_node_ta
 
 #[tokio::test(start_paused = true)]
 async fn what_another_node_wrote_is_read_again() {
-    let mount = with_app().await;
-    mount.tick().await;
-    let first = mount.working_key("app").await;
-    let mut stored = mount.stored("static-creds/app");
-    stored["expiration"] = json!("2026-01-02T03:04:06Z");
-    mount
-        .storage()
-        .set_text("static-creds/app", &stored.to_string());
-    mount.tick().await;
-    assert_eq!(mount.working_key("app").await, first);
+    for changed in [Some("static-creds/app"), Some("static-roles/app"), None] {
+        let mount = with_app().await;
+        mount.tick().await;
+        let first = mount.working_key("app").await;
+        let mut stored = mount.stored("static-creds/app");
+        stored["expiration"] = json!("2026-01-02T03:04:06Z");
+        let storage = mount.storage();
+        storage.set_text("static-creds/app", &stored.to_string());
+        mount.tick().await;
+        assert_eq!(mount.working_key("app").await, first);
 
-    mount.backend().invalidate_key("static-creds/app").await;
-    mount.tick().await;
+        match changed {
+            Some(key) => mount.backend().invalidate_key(key).await,
+            // This node becomes the active one.
+            None => {
+                let request = mount.request(Operation::Read, "", json!({}));
+                mount.backend().initialize(request.storage).await.unwrap();
+            }
+        }
+        mount.tick().await;
 
-    assert_ne!(mount.working_key("app").await, first);
+        assert_ne!(mount.working_key("app").await, first, "{changed:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,8 @@
 //! `config/lease`: how long generated IAM users live.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,9 @@
 //! The clients of the root configuration, and the right to change it.
 
+mod sts;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -9,13 +13,14 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::config_root::{Misconfigured, RootConfig};
-use super::error::{explain, next_step};
+use self::sts::StsCandidates;
 use crate::aws::{
-    self, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource, ErrorKind, Iam,
+    self, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector, CredentialSource, Iam,
     IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
+use crate::engine::config_root::{Misconfigured, RootConfig};
+use crate::engine::error::explain;
 use crate::logical::{Error, Storage, StorageError, SystemView};
 use crate::secret::SecretString;
 
@@ -75,18 +80,15 @@ impl ClientCache {
     }
 
     fn connect_for(&self, holders: TaskTracker, root: RootConfig) -> Result<Connected, Error> {
-        let credentials = self.credentials(&root).map_err(misconfigured)?;
-        let iam = root.iam(credentials.clone()).map_err(misconfigured)?;
+        let credentials = self.credentials(&root)?;
+        let iam = root.iam(credentials.clone())?;
         let iam = self.connector.iam(&iam).map_err(|error| unusable(&error))?;
-        let sts = root.sts(&credentials).map_err(misconfigured)?;
+        let sts = root.sts(&credentials)?;
         Ok(Connected {
             root,
             iam,
-            sts: StsCandidates {
-                connector: Arc::clone(&self.connector),
-                configs: sts,
-                chosen: OnceCell::new(),
-            },
+            sts: StsCandidates::new(Arc::clone(&self.connector), sts),
+            caller: OnceCell::new(),
             _held: holders.token(),
             holders,
         })
@@ -104,8 +106,8 @@ impl ClientCache {
         credentials: CredentialSource,
     ) -> Result<aws::Clients, Error> {
         let unusable = |error: aws::Error| unusable(&error);
-        let sts = first_sts(root, &credentials).map_err(misconfigured)?;
-        let iam = root.iam(credentials).map_err(misconfigured)?;
+        let sts = first_sts(root, &credentials)?;
+        let iam = root.iam(credentials)?;
         Ok(aws::Clients {
             iam: self.connector.iam(&iam).map_err(unusable)?,
             sts: self.connector.sts(&sts).map_err(unusable)?,
@@ -120,9 +122,9 @@ impl ClientCache {
         role_session_name: RoleSessionName,
         external_id: Option<String>,
     ) -> Result<CredentialSource, Error> {
-        let source = self.credentials(root).map_err(misconfigured)?;
+        let source = self.credentials(root)?;
         Ok(CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
-            sts: sts_address(first_sts(root, &source).map_err(misconfigured)?),
+            sts: sts_address(first_sts(root, &source)?),
             source,
             role_arn,
             role_session_name,
@@ -220,6 +222,7 @@ pub(crate) struct Connected {
     /// IAM of the account.
     pub(crate) iam: Arc<dyn Iam>,
     sts: StsCandidates,
+    caller: OnceCell<CallerIdentity>,
     // Dropped with the last request that holds these clients.
     _held: TaskTrackerToken,
     holders: TaskTracker,
@@ -231,83 +234,22 @@ impl Connected {
     /// With one address it is that one. With several, it is the first that answers
     /// `sts:GetCallerIdentity`, found out once.
     pub(crate) async fn sts(&self) -> Result<Arc<dyn Sts>, Error> {
-        self.sts
-            .choose()
-            .await
-            .map_err(|failures| no_sts(&failures))
+        self.sts.choose().await.map_err(Error::from)
+    }
+
+    /// Who AWS takes us for, asked once; `None` when AWS does not say.
+    pub(crate) async fn caller(&self) -> Option<&CallerIdentity> {
+        let ask = async || match self.sts.choose().await {
+            Ok(sts) => sts.get_caller_identity().await.map_err(drop),
+            Err(_) => Err(()),
+        };
+        self.caller.get_or_try_init(ask).await.ok()
     }
 
     /// Whether STS takes our credentials; `None` when it does not say.
     pub(crate) async fn sts_accepts_us(&self) -> Option<bool> {
-        let failures = match self.sts.choose().await {
-            Ok(sts) => match sts.get_caller_identity().await {
-                Ok(_) => return Some(true),
-                Err(error) => vec![error],
-            },
-            Err(failures) => failures.into_iter().map(|(_, error)| error).collect(),
-        };
-        let refused = |error: &aws::Error| error.kind() == ErrorKind::InvalidCredentials;
-        failures.iter().all(refused).then_some(false)
+        self.sts.accepts_us().await
     }
-}
-
-struct StsCandidates {
-    connector: Arc<dyn Connector>,
-    configs: Vec<ClientConfig>,
-    chosen: OnceCell<Arc<dyn Sts>>,
-}
-
-impl StsCandidates {
-    /// The failures are those of each candidate, with its address.
-    async fn choose(&self) -> Result<Arc<dyn Sts>, Vec<(String, aws::Error)>> {
-        let chosen = self.chosen.get_or_try_init(|| async {
-            let mut failures = Vec::new();
-            for config in &self.configs {
-                let sts = match self.connector.sts(config) {
-                    Ok(sts) if self.configs.len() == 1 => return Ok(sts),
-                    Ok(sts) => sts.get_caller_identity().await.map(|_| sts),
-                    Err(error) => Err(error),
-                };
-                match sts {
-                    Ok(sts) => return Ok(sts),
-                    Err(error) => failures.push((address(config), error)),
-                }
-            }
-            Err(failures)
-        });
-        chosen.await.cloned()
-    }
-}
-
-fn address(config: &ClientConfig) -> String {
-    match (&config.endpoint, &config.region) {
-        (Some(endpoint), _) => endpoint.to_string(),
-        (None, Some(region)) => region.to_string(),
-        (None, None) => "default region".to_owned(),
-    }
-}
-
-fn no_sts(failures: &[(String, aws::Error)]) -> Error {
-    let each: Vec<_> = failures
-        .iter()
-        .map(|(address, error)| format!("{address}: {error}"))
-        .collect();
-    let mut steps: Vec<_> = failures
-        .iter()
-        .filter_map(|(_, error)| next_step(error))
-        .collect();
-    steps.dedup();
-    let mut text = format!("could not obtain sts client: {}", each.join("; "));
-    if !steps.is_empty() {
-        text.push_str(&format!(" ({})", steps.join("; ")));
-    }
-    if failures
-        .iter()
-        .all(|(_, error)| error.kind() == ErrorKind::Throttled)
-    {
-        return Error::UpstreamRateLimited(text);
-    }
-    Error::invalid(text)
 }
 
 /// How to reach the first STS of the configuration.
@@ -327,10 +269,6 @@ fn sts_address(config: ClientConfig) -> StsAddress {
         region: config.region,
         endpoint: config.endpoint,
     }
-}
-
-fn misconfigured(error: Misconfigured) -> Error {
-    Error::invalid(error.to_string())
 }
 
 fn unusable(error: &aws::Error) -> Error {
