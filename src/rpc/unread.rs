@@ -123,18 +123,21 @@ mod tests {
         backend.revocations.into_inner()
     }
 
-    fn granted() -> Option<Response> {
-        Some(Response {
+    fn granted() -> Response {
+        Response {
             secret: Some(Secret::default()),
             ..Response::default()
-        })
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_nobody_reads_is_revoked_as_often_as_a_host_tries() {
-        assert_eq!(revocations(Ok(granted()), 0).await, 1);
-        assert_eq!(revocations(Ok(granted()), 3).await, 4);
-        assert_eq!(revocations(Ok(granted()), usize::MAX).await, WAITS.len() + 1);
+        assert_eq!(revocations(Ok(Some(granted())), 0).await, 1);
+        assert_eq!(revocations(Ok(Some(granted())), 3).await, 4);
+        assert_eq!(
+            revocations(Ok(Some(granted())), usize::MAX).await,
+            WAITS.len() + 1
+        );
     }
 
     #[tokio::test(start_paused = true)]
