@@ -11,8 +11,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::config_root::{Misconfigured, RootConfig};
 use super::error::{explain, next_step};
+use crate::aws::limit::MountLimits;
 use crate::aws::{
-    self, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource, ErrorKind, Iam,
+    self, AccountIam, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource, ErrorKind,
     IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
@@ -26,6 +27,7 @@ use crate::secret::SecretString;
 /// that no reader can keep clients of a configuration that is no longer stored.
 pub(crate) struct ClientCache {
     connector: Arc<dyn Connector>,
+    limits: MountLimits,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
     connected: RwLock<Option<Arc<Connected>>>,
@@ -37,11 +39,13 @@ pub(crate) struct ClientCache {
 impl ClientCache {
     pub(crate) fn new(
         connector: Arc<dyn Connector>,
+        limits: MountLimits,
         system: Arc<dyn SystemView>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             connector,
+            limits,
             system,
             clock,
             connected: RwLock::new(None),
@@ -77,7 +81,8 @@ impl ClientCache {
     fn connect_for(&self, holders: TaskTracker, root: RootConfig) -> Result<Connected, Error> {
         let credentials = self.credentials(&root).map_err(misconfigured)?;
         let iam = root.iam(credentials.clone()).map_err(misconfigured)?;
-        let iam = self.connector.iam(&iam).map_err(|error| unusable(&error))?;
+        let iam = self.limits.iam(&*self.connector, &iam);
+        let iam = iam.map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials).map_err(misconfigured)?;
         Ok(Connected {
             root,
@@ -107,7 +112,7 @@ impl ClientCache {
         let sts = first_sts(root, &credentials).map_err(misconfigured)?;
         let iam = root.iam(credentials).map_err(misconfigured)?;
         Ok(aws::Clients {
-            iam: self.connector.iam(&iam).map_err(unusable)?,
+            iam: self.limits.iam(&*self.connector, &iam).map_err(unusable)?,
             sts: self.connector.sts(&sts).map_err(unusable)?,
         })
     }
@@ -218,7 +223,7 @@ pub(crate) struct Connected {
     /// What they were made of.
     pub(crate) root: RootConfig,
     /// IAM of the account.
-    pub(crate) iam: Arc<dyn Iam>,
+    pub(crate) iam: AccountIam,
     sts: StsCandidates,
     // Dropped with the last request that holds these clients.
     _held: TaskTrackerToken,

@@ -9,6 +9,7 @@ use super::creds::rfc3339;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::rotate;
 use super::shown;
+use crate::aws::limit::Purpose;
 use crate::engine::Engine;
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -63,7 +64,9 @@ async fn rotate_now(engine: Arc<Engine>, request: Request, data: FieldData) -> A
         ))
     })?;
     let stored = StaticCredentials::load(storage, &name).await?;
-    let account = static_roles.connect(&engine, storage, &role).await?;
+    let account = static_roles
+        .connect(&engine, storage, &role, Purpose::Issue)
+        .await?;
     account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = match rotate(&engine, storage, account, &role, stored.as_ref()).await {
         Ok(rotated) => rotated,

@@ -1,3 +1,4 @@
 //! Credentials, as a specification.
 
 mod iam_user;
+mod storms;
