@@ -24,7 +24,8 @@ pub struct ClientConfig {
     pub use_fips: Option<bool>,
     /// Use the endpoints with IPv6. `None`: as `AWS_USE_DUALSTACK_ENDPOINT` says, else no.
     pub use_dual_stack: Option<bool>,
-    /// How often a failed request is tried again; `None` is twice, as AWS's SDKs do.
+    /// How often a failed request is tried again; `None` is twice, as AWS's SDKs do. What IAM
+    /// throttles does not count: it waits for its turn ([`limit`](super::limit)).
     pub max_retries: Option<u32>,
     /// Whose credentials sign the requests.
     pub credentials: CredentialSource,

@@ -1,8 +1,9 @@
 //! The seam to AWS: every call the engine makes, in AWS's own words, as a trait.
 //!
 //! [`Iam`] and [`Sts`] have one method per AWS call; [`Connector`] opens them for a
-//! [`ClientConfig`]. [`SdkConnector`] is the real thing, `fake` a simulated AWS for tests. Nothing
-//! above this layer knows of the AWS SDK.
+//! [`ClientConfig`]. [`SdkConnector`] is the real thing, `fake` a simulated AWS for tests, and
+//! [`limit`] keeps what goes to IAM within AWS's limits. Nothing above this layer knows of the AWS
+//! SDK.
 //! May depend on: `secret`, `environment`, `clock`.
 
 mod arn;
@@ -10,6 +11,7 @@ mod client_config;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;
+pub mod limit;
 mod sdk;
 mod types;
 
@@ -24,6 +26,7 @@ pub use client_config::{
     StsAddress, TokenSourceError, WebIdentitySource,
 };
 pub use error::{Error, ErrorKind};
+pub use limit::AccountIam;
 pub use sdk::SdkConnector;
 pub use types::*;
 
@@ -208,7 +211,7 @@ pub trait Sts: fmt::Debug + Send + Sync + 'static {
 
 /// Opens clients. Nothing is sent to AWS before the first call on a client.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// An IAM client.
+    /// An IAM client. What AWS throttles is not tried again by it: that is for [`limit`] to see.
     fn iam(&self, config: &ClientConfig) -> Result<Arc<dyn Iam>, Error>;
 
     /// An STS client.
@@ -219,7 +222,7 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Clients {
     /// IAM, one for the partition.
-    pub iam: Arc<dyn Iam>,
+    pub iam: AccountIam,
     /// STS, of one region.
     pub sts: Arc<dyn Sts>,
 }

@@ -36,6 +36,7 @@ use self::clients::ClientCache;
 use self::locks::NameLocks;
 use self::static_roles::StaticRoles;
 use crate::aws::Connector;
+use crate::aws::limit::Limits;
 use crate::clock::Clock;
 use crate::framework::wal::{WAL_PREFIX, WalEntry};
 use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path};
@@ -132,6 +133,8 @@ impl Lifecycle for Engine {
 /// Makes the engine of each mount.
 pub struct EngineFactory {
     connector: Arc<dyn Connector>,
+    // AWS counts the calls of all mounts of an account together.
+    limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
     // The same for all mounts, so it is compiled once.
     declaration: OnceLock<Arc<Declaration<Engine>>>,
@@ -142,6 +145,7 @@ impl EngineFactory {
     pub fn new(connector: Arc<dyn Connector>, clock: Arc<dyn Clock>) -> Self {
         Self {
             connector,
+            limits: Arc::default(),
             clock,
             declaration: OnceLock::new(),
         }
@@ -162,6 +166,7 @@ impl Factory for EngineFactory {
         let engine = Engine {
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
+                self.limits.mount(),
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
             ),

@@ -12,6 +12,7 @@ use super::error::failed;
 use super::iam_user_removal::{Removal, remove_all};
 use super::rotate_root::{self, RootRotation};
 use super::static_roles::StaticRotation;
+use crate::aws::limit::Purpose;
 use crate::aws::{ErrorKind, Iam, UserName};
 use crate::framework::wal::{self, WalEntry, WalId};
 use crate::logical::{Error, Storage, StorageError};
@@ -73,7 +74,8 @@ impl Engine {
                     return Ok(());
                 };
                 let iam = &self.clients.get(storage).await?.iam;
-                let undone = remove_half_made_user(&**iam, &name, created_at).await?;
+                let iam = iam.for_purpose(Purpose::Background);
+                let undone = remove_half_made_user(&iam, &name, created_at).await?;
                 tracing::info!(user = %name, ?undone, "half-made IAM user rolled back");
                 Ok(())
             }

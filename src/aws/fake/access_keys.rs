@@ -24,15 +24,15 @@ impl World {
                 "Cannot exceed quota for AccessKeysPerUser: {QUOTA}"
             )));
         }
-        let (key, shown) = self.make_access_key();
+        let (key, shown) = self.make_access_key(account);
         self.user(account, user_name)?.access_keys.push(key);
         Ok(shown)
     }
 
     /// The key as AWS keeps it, and as it shows it once.
-    pub(super) fn make_access_key(&mut self) -> (FakeAccessKey, AccessKey) {
+    pub(super) fn make_access_key(&mut self, account: &str) -> (FakeAccessKey, AccessKey) {
         let key = FakeAccessKey {
-            access_key_id: AccessKeyId::from_aws(self.next_id("AKIA", 16)),
+            access_key_id: AccessKeyId::from_aws(self.next_access_key_id(account)),
             status: AccessKeyStatus::Active,
             create_date: self.now(),
             secret_access_key: self.next_secret(40),

@@ -4,8 +4,8 @@
 //! rules live in `World` and are written once. A [`Connector`] is one door to it: each client acts
 //! with the credentials it was opened with, so a key that was rotated away really stops working.
 //!
-//! Beside the service stand switches for what goes wrong ([`FaultRule`]), a journal of every call
-//! ([`Call`]), and methods to set the scene and to look at the outcome.
+//! Beside the service stand switches for what goes wrong ([`FaultRule`], [`RateLimit`]), a journal of
+//! every call ([`Call`]), and methods to set the scene and to look at the outcome.
 
 mod access_keys;
 mod belongings;
@@ -14,6 +14,7 @@ mod door;
 mod faults;
 mod groups;
 mod journal;
+mod limit;
 mod policies;
 mod scene;
 mod sessions;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 
 pub use faults::{Fault, FaultRule};
 pub use journal::{Call, Outcome};
+pub use limit::RateLimit;
 pub use policies::InlinePolicies;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 
@@ -41,6 +43,7 @@ use client_credentials::ClientCredentials;
 use door::Client;
 use faults::Faults;
 use journal::Journal;
+use limit::Bucket;
 use world::{Caller, Refused, Service, World};
 
 /// The simulated AWS. Clones are handles to the same one.
@@ -61,6 +64,8 @@ struct Shared {
 struct State {
     world: World,
     faults: Faults,
+    /// Of IAM, which every account shares here.
+    bucket: Option<Bucket>,
     journal: Journal,
     delay: Duration,
     default_credentials: Option<Proof>,
@@ -95,6 +100,7 @@ impl FakeAws {
                 state: Mutex::new(State {
                     world: World::new(clock),
                     faults: Faults::default(),
+                    bucket: None,
                     journal: Journal::new(),
                     delay: Duration::ZERO,
                     default_credentials: None,
@@ -138,7 +144,12 @@ impl FakeAws {
     ) -> Result<T, Error> {
         let (index, fault, delay, healed) = {
             let mut state = self.state();
-            let fault = state.faults.meet(&request);
+            let fault = state.faults.meet(&request).or_else(|| {
+                let bucket = state.bucket.as_mut();
+                bucket
+                    .filter(|_| Service::of(request.operation) == Service::Iam)?
+                    .meet()
+            });
             let index = state.journal.begin(&request, proof);
             (index, fault, state.delay, self.shared.healed.subscribe())
         };

@@ -150,7 +150,7 @@ impl FakeAws {
     /// before.
     pub fn account_root_key(&self) -> AccessKey {
         let mut state = self.state();
-        let (key, shown) = state.world.make_access_key();
+        let (key, shown) = state.world.make_access_key(&self.account);
         state.world.account(&self.account).root_key = Some(key);
         shown
     }

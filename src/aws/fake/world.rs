@@ -259,15 +259,16 @@ impl World {
 
     /// A new identifier in AWS's form: a prefix that tells the kind, and base 32.
     pub(super) fn next_id(&mut self, prefix: &str, chars: usize) -> String {
-        const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         self.serial += 1;
-        let mut rest = self.serial;
-        let mut id = vec![b'A'; chars];
-        for place in id.iter_mut().rev() {
-            *place = DIGITS[usize::try_from(rest % 32).unwrap_or_default()];
-            rest /= 32;
-        }
-        format!("{prefix}{}", String::from_utf8_lossy(&id))
+        format!("{prefix}{}", base_32(self.serial.into(), chars))
+    }
+
+    /// A new access key id. Of its 80 bits, the first is 1 and the next 40 are the account's id.
+    pub(super) fn next_access_key_id(&mut self, account: &str) -> String {
+        self.serial += 1;
+        let account: u128 = account.parse().unwrap_or_default();
+        let bits = 1 << 79 | account << 39 | u128::from(self.serial);
+        format!("AKIA{}", base_32(bits, 16))
     }
 
     /// A new secret of so many characters, and a note of it.
@@ -337,6 +338,16 @@ impl Session {
         }
         Ok(self.caller.clone())
     }
+}
+
+fn base_32(mut number: u128, chars: usize) -> String {
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut text = vec![b'A'; chars];
+    for place in text.iter_mut().rev() {
+        *place = DIGITS[usize::try_from(number % 32).unwrap_or_default()];
+        number /= 32;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn unknown_credentials() -> Refused {

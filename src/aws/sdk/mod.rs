@@ -31,6 +31,7 @@ use credentials::Credentials;
 use form::PlusForSpace;
 use http::Http;
 use iam::SdkIam;
+use retry::NotThrottled;
 use sts::SdkSts;
 
 /// To open a connection, with name resolution and TLS.
@@ -218,6 +219,7 @@ impl Connector for SdkConnector {
         let sdk = self.sdk_config(config, Service::Iam)?;
         let iam = aws_sdk_iam::config::Builder::from(&sdk)
             .retry_partition(retry_partition("iam"))
+            .retry_classifier(NotThrottled)
             .interceptor(PlusForSpace);
         Ok(Arc::new(SdkIam::new(aws_sdk_iam::Client::from_conf(
             iam.build(),

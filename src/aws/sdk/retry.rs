@@ -6,11 +6,12 @@ use std::marker::PhantomData;
 
 use aws_sdk_iam::config::interceptors::InterceptorContext;
 use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
-use aws_sdk_iam::error::ProvideErrorMetadata;
+use aws_sdk_iam::error::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
 
 use super::call::refused;
 use super::http::Unanswered;
+use crate::aws::ErrorKind;
 
 /// Forbids to try again what AWS may have done already, for the calls that make something anew each
 /// time. A user that was made by a lost try would else look like somebody else's, and an access key
@@ -52,9 +53,8 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> ClassifyRetry f
         "not what may have happened already"
     }
 
-    /// After all others, whose say this overrules.
     fn priority(&self) -> RetryClassifierPriority {
-        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+        after_all_others()
     }
 }
 
@@ -62,4 +62,40 @@ impl<E> fmt::Debug for NotTwice<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("NotTwice")
     }
+}
+
+/// Forbids to try again what AWS throttles, for IAM: whoever sent the call knows what else waits,
+/// and which of it comes first.
+#[derive(Debug)]
+pub(super) struct NotThrottled;
+
+impl ClassifyRetry for NotThrottled {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let throttled = match (context.output_or_error(), context.response()) {
+            // The response has the code as well, and is the same for every operation.
+            (Some(Err(_)), Some(response)) => {
+                let error = refused("", &ErrorMetadata::builder().build(), response);
+                error.kind() == ErrorKind::Throttled
+            }
+            _ => false,
+        };
+        if throttled {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "not what is throttled"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        after_all_others()
+    }
+}
+
+/// So that what is forbidden stays so, whatever others say.
+fn after_all_others() -> RetryClassifierPriority {
+    RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
 }

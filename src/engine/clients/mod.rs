@@ -14,9 +14,11 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::sts::StsCandidates;
+use crate::aws::limit::MountLimits;
 use crate::aws::{
-    self, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector, CredentialSource, Iam,
-    IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
+    self, AccountIam, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector,
+    CredentialSource, IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError,
+    WebIdentitySource,
 };
 use crate::clock::Clock;
 use crate::engine::config_root::{Misconfigured, RootConfig};
@@ -31,6 +33,7 @@ use crate::secret::SecretString;
 /// that no reader can keep clients of a configuration that is no longer stored.
 pub(crate) struct ClientCache {
     connector: Arc<dyn Connector>,
+    limits: MountLimits,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
     connected: RwLock<Option<Arc<Connected>>>,
@@ -42,11 +45,13 @@ pub(crate) struct ClientCache {
 impl ClientCache {
     pub(crate) fn new(
         connector: Arc<dyn Connector>,
+        limits: MountLimits,
         system: Arc<dyn SystemView>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             connector,
+            limits,
             system,
             clock,
             connected: RwLock::new(None),
@@ -82,7 +87,8 @@ impl ClientCache {
     fn connect_for(&self, holders: TaskTracker, root: RootConfig) -> Result<Connected, Error> {
         let credentials = self.credentials(&root)?;
         let iam = root.iam(credentials.clone())?;
-        let iam = self.connector.iam(&iam).map_err(|error| unusable(&error))?;
+        let iam = self.limits.iam(&*self.connector, &iam);
+        let iam = iam.map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials)?;
         Ok(Connected {
             root,
@@ -109,7 +115,7 @@ impl ClientCache {
         let sts = first_sts(root, &credentials)?;
         let iam = root.iam(credentials)?;
         Ok(aws::Clients {
-            iam: self.connector.iam(&iam).map_err(unusable)?,
+            iam: self.limits.iam(&*self.connector, &iam).map_err(unusable)?,
             sts: self.connector.sts(&sts).map_err(unusable)?,
         })
     }
@@ -220,7 +226,7 @@ pub(crate) struct Connected {
     /// What they were made of.
     pub(crate) root: RootConfig,
     /// IAM of the account.
-    pub(crate) iam: Arc<dyn Iam>,
+    pub(crate) iam: AccountIam,
     sts: StsCandidates,
     caller: OnceCell<CallerIdentity>,
     // Dropped with the last request that holds these clients.

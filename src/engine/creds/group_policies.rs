@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use futures_util::try_join;
 
 use super::Asked;
+use crate::aws::limit::Purpose;
 use crate::aws::{self, Arn, GroupName, Iam};
 use crate::engine::Engine;
 use crate::engine::error::refused;
@@ -37,7 +38,8 @@ impl SessionPolicies {
             .collect::<Result<Vec<_>, _>>()?;
         if !groups.is_empty() {
             let iam = &engine.clients.get(storage).await?.iam;
-            let (documents, of_groups) = of_groups(&**iam, &groups).await?;
+            let iam = iam.for_purpose(Purpose::Issue);
+            let (documents, of_groups) = of_groups(&iam, &groups).await?;
             for arn in of_groups {
                 // AWS counts them, and groups share policies.
                 if !arns.contains(&arn) {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Asked;
 use super::lease::{self, UserLease};
+use crate::aws::limit::Purpose;
 use crate::aws::{
     self, AccessKey, Arn, CreateUser, ErrorKind, GroupName, Iam, InvalidName, PolicyName, User,
     UserName,
@@ -98,9 +99,12 @@ pub(super) async fn generate(
     let clients = engine.clients.get(storage).await?;
     let lease_config = LeaseConfig::load(storage).await?;
 
-    let (user, name, entry) = create_user(engine, storage, &clients, asked, &blueprint).await?;
+    let iam = clients.iam.for_purpose(Purpose::Issue);
+
+    let (user, name, entry) =
+        create_user(engine, storage, &clients, &iam, asked, &blueprint).await?;
     let mut attached = blueprint.attached();
-    let made = furnish(&*clients.iam, &name, &blueprint).await;
+    let made = furnish(&iam, &name, &blueprint).await;
     attached.access_key_id = made
         .key
         .as_ref()
@@ -109,13 +113,13 @@ pub(super) async fn generate(
     let key = match made.into_key() {
         Ok(key) => key,
         Err(error) => {
-            undo(storage, &*clients.iam, &name, &attached, &entry).await;
+            undo(storage, &clients, &name, &attached, &entry).await;
             return Err(error);
         }
     };
     if let Err(error) = wal::delete(storage, &entry).await {
         // The entry would remove the user later on, so nobody may get its key.
-        undo(storage, &*clients.iam, &name, &attached, &entry).await;
+        undo(storage, &clients, &name, &attached, &entry).await;
         return Err(Error::from(error).context("failed to commit WAL entry"));
     }
     tracing::debug!(user = %name, role = %asked.role_name, "IAM user made");
@@ -149,11 +153,11 @@ async fn create_user(
     engine: &Engine,
     storage: &dyn Storage,
     clients: &Connected,
+    iam: &dyn Iam,
     asked: &Asked,
     blueprint: &Blueprint,
 ) -> Result<(User, UserName, WalId), Error> {
     const CONTEXT: &str = "Error creating IAM user";
-    let iam = &*clients.iam;
     let next_name =
         || usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name);
     let mut name = next_name()?;
@@ -176,7 +180,8 @@ async fn create_user(
         };
         if error.may_have_happened() {
             // Whether the name was free is not known either: the user's age tells whose it is.
-            match remove_half_made_user(iam, &name, begun).await {
+            let iam = clients.iam.for_purpose(Purpose::Undo);
+            match remove_half_made_user(&iam, &name, begun).await {
                 Ok(HalfMade::Unknown) => {}
                 Ok(HalfMade::Removed | HalfMade::NotOurs) => forget(storage, &name, &entry).await,
                 Err(error) => left_to_rollback(&name, &error),
@@ -265,12 +270,13 @@ async fn furnish(iam: &dyn Iam, name: &UserName, blueprint: &Blueprint) -> Made 
 /// Removes a half-made user. The WAL entry stays until it is certain that the user is gone.
 async fn undo(
     storage: &dyn Storage,
-    iam: &dyn Iam,
+    clients: &Connected,
     name: &UserName,
     attached: &Attached,
     entry: &WalId,
 ) {
-    match remove_known(iam, name, attached).await {
+    let iam = clients.iam.for_purpose(Purpose::Undo);
+    match remove_known(&iam, name, attached).await {
         Ok(Removal::Removed) => forget(storage, name, entry).await,
         // AWS may not know the user yet; the entry looks again later.
         Ok(Removal::Unknown) => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::aws::limit::Purpose;
 use crate::aws::{Arn, UserName};
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
@@ -131,6 +132,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     let user = UserName::new(&lease.username)
         .map_err(|error| Error::internal(format!("username of the lease: {error}")))?;
     let clients = engine.clients.get(&*request.storage).await?;
+    let iam = clients.iam.for_purpose(Purpose::Revoke);
     let young = secret
         .lease
         .issue_time
@@ -139,8 +141,8 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     let mut waits = waits.iter();
     loop {
         let removal = match &lease.attached {
-            Some(attached) => remove_known(&*clients.iam, &user, attached).await,
-            None => remove_all(&*clients.iam, &user).await,
+            Some(attached) => remove_known(&iam, &user, attached).await,
+            None => remove_all(&iam, &user).await,
         };
         match removal {
             Err(error) => {

@@ -23,6 +23,7 @@ use super::config_root::RootConfig;
 use super::error::{explain, refused};
 use super::rollback::Work;
 use super::{Engine, access_keys, busy};
+use crate::aws::limit::{LimitedIam, Purpose};
 use crate::aws::{AccessKey, AccessKeyId, ErrorKind, Iam, UserName};
 use crate::framework::wal::{self, WalId};
 use crate::framework::{
@@ -158,7 +159,8 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         "access_key".to_owned(),
         Value::from(next.root.access_key.as_str()),
     )]));
-    match access_keys::delete(&*next.iam, &owner.user_name, &old_id).await {
+    let iam = next.iam.for_purpose(Purpose::Undo);
+    match access_keys::delete(&iam, &owner.user_name, &old_id).await {
         Ok(()) => forget(storage, &entry).await,
         Err(error) => {
             let text = explain(&error);
@@ -174,7 +176,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
 /// The IAM user whose key is rotated, seen with the key that is in use until then.
 struct Owner {
     // Not all clients: requests drain off those, and holding them would hold that up.
-    iam: Arc<dyn Iam>,
+    iam: LimitedIam,
     user_name: UserName,
     /// Whether STS accepts the key, and so must accept the new one.
     known_to_sts: bool,
@@ -182,8 +184,9 @@ struct Owner {
 
 impl Owner {
     async fn find(clients: &Connected) -> Result<Self, Error> {
+        let iam = clients.iam.for_purpose(Purpose::Issue);
         let (user, accepted) = join!(
-            clients.iam.get_user(None),
+            iam.get_user(None),
             timeout(STS_LIMIT, clients.sts_accepts_us())
         );
         let user = user.map_err(|error| refused("error calling GetUser", &error))?;
@@ -193,7 +196,7 @@ impl Owner {
             )
         })?;
         Ok(Self {
-            iam: Arc::clone(&clients.iam),
+            iam,
             user_name,
             known_to_sts: accepted == Ok(Some(true)),
         })
@@ -229,7 +232,7 @@ impl Owner {
 
     /// Deletes a new key that was not stored.
     async fn discard(&self, storage: &dyn Storage, id: &AccessKeyId, entry: &WalId) {
-        match access_keys::delete(&*self.iam, &self.user_name, id).await {
+        match access_keys::delete(&self.iam, &self.user_name, id).await {
             Ok(()) => forget(storage, entry).await,
             Err(error) => {
                 tracing::warn!(access_key = %id, %error, "unused new root access key could not be deleted now, rollback tries again");
@@ -242,13 +245,14 @@ impl Owner {
 async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
     const CONTEXT: &str = "the new access key could not be shown to work, so the old one stays";
     let deadline = Instant::now() + PROPAGATION_LIMIT;
+    let iam = next.iam.for_purpose(Purpose::Issue);
     let mut proofs = 0;
     loop {
         let sts = async {
             // Only a clear no counts: STS may be out of reach for a while.
             !by_sts || timeout(STS_LIMIT, next.sts_accepts_us()).await != Ok(Some(false))
         };
-        let (user, accepted_by_sts) = join!(next.iam.get_user(None), sts);
+        let (user, accepted_by_sts) = join!(iam.get_user(None), sts);
         let late = Instant::now() > deadline;
         match user {
             Ok(_) if accepted_by_sts => proofs += 1,

@@ -1,11 +1,10 @@
 //! The end of a root rotation that was cut off: of the old and the new key only the stored one may
 //! live.
 
-use std::sync::Arc;
-
 use time::OffsetDateTime;
 
 use super::RootRotation;
+use crate::aws::limit::Purpose;
 use crate::aws::{AccessKeyId, ErrorKind, Iam, InvalidName, UserName};
 use crate::engine::config_root::RootConfig;
 use crate::engine::error::failed;
@@ -26,13 +25,14 @@ pub(in crate::engine) async fn roll_back(
     let Some(root) = RootConfig::load(storage).await? else {
         return Ok(());
     };
-    let iam = Arc::clone(&engine.clients.get(storage).await?.iam);
+    let iam = &engine.clients.get(storage).await?.iam;
+    let iam = iam.for_purpose(Purpose::Background);
     let stored = root.access_key.as_str();
     let dead = match &rotation.new_access_key {
         Some(new) if stored == new => vec![rotation.old_access_key.clone()],
         Some(new) => vec![new.clone()],
         None if stored == rotation.old_access_key => {
-            unanswered(&*iam, &user_name, stored, begun).await?
+            unanswered(&iam, &user_name, stored, begun).await?
         }
         None => {
             tracing::warn!(user = %user_name, "root rotation was cut off and config/root has another access key since; the user may have one that nobody uses");
@@ -41,7 +41,7 @@ pub(in crate::engine) async fn roll_back(
     };
     for id in dead {
         let id = AccessKeyId::new(id).map_err(invalid)?;
-        access_keys::delete(&*iam, &user_name, &id)
+        access_keys::delete(&iam, &user_name, &id)
             .await
             .map_err(|error| {
                 failed(

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Arn, ErrorKind, Iam, RoleSessionName, UserName};
+use crate::aws::limit::{LimitedIam, Purpose};
+use crate::aws::{AccountIam, Arn, ErrorKind, Iam, RoleSessionName, UserName};
 use crate::engine::clients::{ClientCache, Connected};
 use crate::engine::error::refused;
 use crate::engine::stored::null_as_default;
@@ -77,30 +78,32 @@ pub(super) struct Accounts {
 struct Assumed {
     // Weak, because a rotation of the root key waits until nobody holds these clients.
     root: Weak<Connected>,
-    iam: Arc<dyn Iam>,
+    iam: AccountIam,
 }
 
 /// IAM of a role's account. Not to be held for longer than the calls at hand: a rotation of the
 /// root key waits for it.
 pub(super) struct Account {
     root: Arc<Connected>,
-    iam: Arc<dyn Iam>,
+    iam: LimitedIam,
 }
 
 impl Accounts {
-    /// IAM of an account.
+    /// IAM of an account, for one request.
     pub(super) async fn connect(
         &self,
         clients: &ClientCache,
         storage: &dyn Storage,
         account: &CrossAccount,
+        purpose: Purpose,
     ) -> Result<Account, Error> {
         let root = clients.get(storage).await?;
         let iam = if account.assume_role_arn.is_empty() {
-            Arc::clone(&root.iam)
+            root.iam.clone()
         } else {
             self.assume(clients, &root, account)?
         };
+        let iam = iam.for_purpose(purpose);
         Ok(Account { root, iam })
     }
 
@@ -109,11 +112,11 @@ impl Accounts {
         clients: &ClientCache,
         root: &Arc<Connected>,
         account: &CrossAccount,
-    ) -> Result<Arc<dyn Iam>, Error> {
+    ) -> Result<AccountIam, Error> {
         let mut assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
         assumed.retain(|_, one| std::ptr::eq(one.root.as_ptr(), Arc::as_ptr(root)));
         if let Some(known) = assumed.get(account) {
-            return Ok(Arc::clone(&known.iam));
+            return Ok(known.iam.clone());
         }
         let (role_arn, session_name) = account.names()?;
         let external_id = (!account.external_id.is_empty()).then(|| account.external_id.clone());
@@ -123,7 +126,7 @@ impl Accounts {
             account.clone(),
             Assumed {
                 root: Arc::downgrade(root),
-                iam: Arc::clone(&iam),
+                iam: iam.clone(),
             },
         );
         Ok(iam)
@@ -132,7 +135,7 @@ impl Accounts {
 
 impl Account {
     pub(super) fn iam(&self) -> &dyn Iam {
-        &*self.iam
+        &self.iam
     }
 
     /// The access key that the engine itself uses; empty when it has none of its own.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::NAME;
 use super::record::{StaticCredentials, StaticRole};
 use crate::aws::AccessKeyId;
+use crate::aws::limit::Purpose;
 use crate::engine::error::refused;
 use crate::engine::{Engine, access_keys};
 use crate::framework::{Answer, Field, FieldData};
@@ -49,7 +50,10 @@ async fn delete_keys(
     stored: &StaticCredentials,
 ) -> Result<(), Error> {
     let user_name = role.user_name()?;
-    let account = engine.static_roles.connect(engine, storage, role).await?;
+    let account = engine
+        .static_roles
+        .connect(engine, storage, role, Purpose::Revoke)
+        .await?;
     for id in stored.ids() {
         let id = AccessKeyId::new(id)
             .map_err(|error| Error::internal(format!("stored credentials: {error}")))?;

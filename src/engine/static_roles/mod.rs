@@ -35,6 +35,7 @@ use self::queue::RotationQueue;
 use self::record::{ROLES, StaticRole};
 use super::Engine;
 use super::locks::NameLocks;
+use crate::aws::limit::Purpose;
 use crate::clock::Clock;
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -74,15 +75,16 @@ impl StaticRoles {
         }
     }
 
-    /// IAM of the account of the role's user.
+    /// IAM of the account of the role's user, for one request.
     async fn connect(
         &self,
         engine: &Engine,
         storage: &dyn Storage,
         role: &StaticRole,
+        purpose: Purpose,
     ) -> Result<Account, Error> {
         self.accounts
-            .connect(&engine.clients, storage, &role.account)
+            .connect(&engine.clients, storage, &role.account, purpose)
             .await
     }
 }

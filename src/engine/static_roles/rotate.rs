@@ -8,6 +8,7 @@ use super::NAME;
 use super::creds::rfc3339;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::rotate;
+use crate::aws::limit::Purpose;
 use crate::engine::Engine;
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -62,7 +63,9 @@ async fn rotate_now(engine: Arc<Engine>, request: Request, data: FieldData) -> A
         ))
     })?;
     let stored = StaticCredentials::load(storage, &name).await?;
-    let account = static_roles.connect(&engine, storage, &role).await?;
+    let account = static_roles
+        .connect(&engine, storage, &role, Purpose::Issue)
+        .await?;
     account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = match rotate(&engine, storage, account, &role, stored.as_ref()).await {
         Ok(rotated) => rotated,

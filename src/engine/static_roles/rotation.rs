@@ -16,6 +16,7 @@ use super::accounts::Account;
 use super::keys::UserKeys;
 use super::record::{ROLES, StaticCredentials, StaticRole};
 use super::unfinished::StaticRotation;
+use crate::aws::limit::Purpose;
 use crate::aws::{self, AccessKey, CredentialSource, ErrorKind, Iam, UserName};
 use crate::engine::access_keys::{self, until_accepted};
 use crate::engine::error::refused;
@@ -302,7 +303,8 @@ async fn prove(engine: &Engine, storage: &dyn Storage, key: &AccessKey) -> Resul
         return Ok(());
     };
     tracing::debug!(%error, "STS does not vouch for a new access key");
-    until_accepted(PROPAGATION_LIMIT, || known(clients.iam.get_user(None)))
+    let iam = clients.iam.for_purpose(Purpose::Issue);
+    until_accepted(PROPAGATION_LIMIT, || known(iam.get_user(None)))
         .await
         .map_err(|error| {
             refused(

@@ -8,6 +8,7 @@ use tracing::Instrument;
 use super::queue::Ticket;
 use super::record::{ROLES, StaticCredentials, StaticRole};
 use super::rotation::rotate;
+use crate::aws::limit::Purpose;
 use crate::engine::Engine;
 use crate::logical::{Error, HostError, Storage};
 
@@ -138,7 +139,9 @@ async fn rotate_if_due(
         ticket.finish(later);
         return Ok(());
     }
-    let account = static_roles.connect(engine, storage, &role).await?;
+    let account = static_roles
+        .connect(engine, storage, &role, Purpose::Background)
+        .await?;
     account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = rotate(engine, storage, account, &role, Some(&stored)).await?;
     ticket.finish(rotated.expiration);

@@ -10,6 +10,7 @@ use super::accounts::{Account, CrossAccount};
 use super::keys::UserKeys;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::needed_by_others;
+use crate::aws::limit::Purpose;
 use crate::aws::{AccessKeyId, ErrorKind, InvalidName, UserName};
 use crate::engine::error::failed;
 use crate::engine::rollback::CLOCK_TOLERANCE;
@@ -87,7 +88,9 @@ impl StaticRotation {
         };
         let user_name = UserName::new(user_name).map_err(invalid)?;
         let accounts = &engine.static_roles.accounts;
-        let account = accounts.connect(&engine.clients, storage, account).await?;
+        let account = accounts
+            .connect(&engine.clients, storage, account, Purpose::Background)
+            .await?;
 
         let dead = match &self.new_access_key {
             Some(new) if !kept.contains(new.as_str()) => vec![new.clone()],

@@ -10,6 +10,7 @@ use super::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, EXTERNAL_ID, NAME, ROTATION_PERIOD, SINGLE_KEY,
     USERNAME, answer,
 };
+use crate::aws::limit::Purpose;
 use crate::engine::Engine;
 use crate::framework::{Answer, Field, FieldData, FieldValue};
 use crate::logical::{Error, Request, Storage};
@@ -33,7 +34,10 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
 
 /// Makes the first access key. A role of which AWS refuses a step is not stored.
 async fn take_over(engine: &Engine, storage: &dyn Storage, mut role: StaticRole) -> Answer {
-    let account = engine.static_roles.connect(engine, storage, &role).await?;
+    let account = engine
+        .static_roles
+        .connect(engine, storage, &role, Purpose::Issue)
+        .await?;
     role.id = account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = rotate(engine, storage, account, &role, None).await?;
     let queue = &engine.static_roles.queue;
@@ -50,7 +54,10 @@ async fn update(
     mut stored: StaticCredentials,
 ) -> Answer {
     if role.username != before.username || role.account != before.account {
-        let account = engine.static_roles.connect(engine, storage, &role).await?;
+        let account = engine
+            .static_roles
+            .connect(engine, storage, &role, Purpose::Issue)
+            .await?;
         account.check_user(&role.user_name()?, &role.id).await?;
     }
     if role.single_key && !before.single_key {

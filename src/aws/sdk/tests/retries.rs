@@ -61,11 +61,34 @@ async fn what_makes_something_anew_is_not_tried_again_when_it_may_have_happened(
 
 #[tokio::test(start_paused = true)]
 async fn what_makes_something_anew_is_tried_again_when_aws_declined() {
-    for declined in [throttled(), Reply::error(503, "ServiceUnavailable", "busy")] {
-        let made = Reply::result("CreateUser", USER);
-        let server = Server::answering([declined, made]).await;
+    let declined = Reply::error(503, "ServiceUnavailable", "busy");
+    let made = Reply::result("CreateUser", USER);
+    let server = Server::answering([declined, made]).await;
+    let iam = connector().iam(&retrying(&server)).unwrap();
+
+    assert!(iam.create_user(CreateUser::new(user())).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_iam_throttles_is_not_tried_again() {
+    for refusal in [
+        throttled(),
+        Reply::error(503, "Throttling", "Rate exceeded"),
+        Reply::error(400, "TooManyRequestsException", "slow down"),
+        Reply::new(429, ""),
+    ] {
+        let server = Server::answering([refusal.clone()]).await;
         let iam = connector().iam(&retrying(&server)).unwrap();
 
-        assert!(iam.create_user(CreateUser::new(user())).await.is_ok());
+        let gone = iam.delete_user(&user()).await.unwrap_err();
+        let made = iam.create_access_key(&user()).await.unwrap_err();
+
+        assert_eq!(gone.kind(), ErrorKind::Throttled, "{refusal:?}");
+        assert_eq!(made.kind(), ErrorKind::Throttled, "{refusal:?}");
+        assert_eq!(
+            server.actions(),
+            ["DeleteUser", "CreateAccessKey"],
+            "{refusal:?}"
+        );
     }
 }

@@ -1,0 +1,109 @@
+//! How fast the engine calls IAM.
+//!
+//! AWS limits how often an account may call IAM and refuses what is too much, so that of a thousand
+//! calls at once most are wasted, and those that matter most come last. Hosts revoke up to 200
+//! leases at once. So every mount calls IAM through here: [`Limits`] has one limiter for each
+//! account, which finds out what AWS takes (`rate`), and serves what waits in the order in which it
+//! matters (`queue`): credentials for somebody who waits, the end of access keys, everything else.
+//! While AWS refuses nothing, nothing waits.
+//!
+//! STS has limits of its own, far higher, and no storms: its sessions are not revoked. Its calls do
+//! not pass here; the SDK repeats what STS throttles.
+
+mod account;
+mod iam;
+mod limiter;
+mod queue;
+mod rate;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+pub use iam::{AccountIam, LimitedIam};
+
+use super::{ClientConfig, Connector, Error};
+use account::Account;
+use limiter::Limiter;
+
+/// What the calls of a request are for, which decides who is served first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A client waits for the answer, for credentials most often.
+    Issue,
+    /// A client waits, and is told of a failure when its traces are gone.
+    Undo,
+    /// The end of a lease or of a static role. Access keys first.
+    Revoke,
+    /// The host's timer, which comes again.
+    Background,
+}
+
+impl Purpose {
+    /// How long the calls of a request may wait for AWS to take them. Hosts give up a request, a
+    /// revocation and a tick of their timer after 90 seconds, and a tick may be for many requests;
+    /// a request that fails and is undone needs both times.
+    fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Issue => 60,
+            Self::Undo => 15,
+            Self::Revoke => 75,
+            Self::Background => 30,
+        })
+    }
+}
+
+/// The limiters of all accounts, shared by all mounts of the process.
+#[derive(Debug, Default)]
+pub struct Limits {
+    // A std mutex: nothing awaits under it.
+    limiters: Mutex<HashMap<Account, Weak<Limiter>>>,
+    mounts: AtomicU64,
+}
+
+impl Limits {
+    /// The share of a new mount.
+    pub fn mount(self: &Arc<Self>) -> MountLimits {
+        MountLimits {
+            limits: Arc::clone(self),
+            mount: self.mounts.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    fn limiter(&self, config: &ClientConfig) -> Arc<Limiter> {
+        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = Account::of(config);
+        if let Some(known) = limiters.get(&account).and_then(Weak::upgrade) {
+            return known;
+        }
+        limiters.retain(|_, limiter| limiter.strong_count() > 0);
+        let limiter = Arc::new(Limiter::new(account.name.clone()));
+        limiters.insert(account, Arc::downgrade(&limiter));
+        limiter
+    }
+}
+
+/// One mount's share of the limits: in each account, mounts take turns.
+#[derive(Debug)]
+pub struct MountLimits {
+    limits: Arc<Limits>,
+    mount: u64,
+}
+
+impl MountLimits {
+    /// An IAM client.
+    pub fn iam(
+        &self,
+        connector: &dyn Connector,
+        config: &ClientConfig,
+    ) -> Result<AccountIam, Error> {
+        Ok(AccountIam {
+            iam: connector.iam(config)?,
+            limiter: self.limits.limiter(config),
+            mount: self.mount,
+        })
+    }
+}

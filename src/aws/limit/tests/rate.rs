@@ -1,0 +1,104 @@
+//! The estimator against simulated limits, without a queue and without calls.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::aws::limit::rate::{Answer, Rate, Turn};
+
+/// A token bucket at the other end of a network.
+#[derive(Clone, Copy)]
+struct Service {
+    per_second: f64,
+    burst: f64,
+    round_trip: Duration,
+}
+
+struct Run {
+    elapsed: Duration,
+    refused: usize,
+}
+
+impl Service {
+    /// Sends calls as fast as the rate lets them, each until it is taken.
+    fn take(self, rate: &mut Rate, start: Instant, calls: usize) -> Run {
+        let (mut now, mut filled, mut tokens) = (start, start, self.burst);
+        let (mut to_send, mut taken, mut refused) = (calls, 0, 0);
+        let mut under_way = BinaryHeap::new();
+        while taken < calls {
+            let mut wake = None;
+            while to_send > 0 {
+                match rate.turn(now, under_way.len()) {
+                    Turn::Now => {}
+                    Turn::At(next) => {
+                        wake = Some(next);
+                        break;
+                    }
+                }
+                rate.sent(now);
+                to_send -= 1;
+                let grown = (now - filled).as_secs_f64() * self.per_second;
+                (tokens, filled) = ((tokens + grown).min(self.burst), now);
+                let is_taken = tokens >= 1.0;
+                if is_taken {
+                    tokens -= 1.0;
+                }
+                under_way.push(Reverse((now + self.round_trip, now, is_taken)));
+            }
+            let answer = under_way.peek().map(|Reverse((at, ..))| *at);
+            now = wake.into_iter().chain(answer).min().unwrap();
+            while under_way.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
+                let Reverse((_, sent, is_taken)) = under_way.pop().unwrap();
+                let answer = if is_taken {
+                    taken += 1;
+                    Answer::Taken
+                } else {
+                    (refused, to_send) = (refused + 1, to_send + 1);
+                    Answer::Throttled
+                };
+                rate.answered(answer, sent, now, under_way.len() + 1);
+            }
+        }
+        Run {
+            elapsed: now - start,
+            refused,
+        }
+    }
+}
+
+fn service(per_second: f64, burst: f64, round_trip: u64) -> Service {
+    Service {
+        per_second,
+        burst,
+        round_trip: Duration::from_millis(round_trip),
+    }
+}
+
+#[tokio::test]
+async fn limits_of_all_sizes_are_found_and_kept_to() {
+    for (per_second, burst, calls) in [
+        (2.0, 5.0, 200),
+        (5.0, 5.0, 400),
+        (10.0, 50.0, 800),
+        (20.0, 20.0, 800),
+        (20.0, 5.0, 800),
+        (50.0, 20.0, 2000),
+        (100.0, 100.0, 4000),
+    ] {
+        for round_trip in [20, 50, 150, 400] {
+            let start = Instant::now();
+            let mut rate = Rate::new(start);
+
+            let run = service(per_second, burst, round_trip).take(&mut rate, start, calls);
+
+            let best = (calls as f64 - burst) / per_second;
+            let slower = run.elapsed.as_secs_f64() / best;
+            let wasted = run.refused as f64 / calls as f64;
+            eprintln!(
+                "MEASURED {per_second}/s burst {burst} at {round_trip} ms: {slower:.2} times the best, {wasted:.3} wasted"
+            );
+        }
+    }
+}
