@@ -1,11 +1,48 @@
 //! The AWS secrets engine of HashiCorp Vault and OpenBao as an external plugin.
+//!
+//! # The map
+//!
+//! ```text
+//! main ──▶ engine ──▶ framework ──▶ logical ◀── rpc ──▶ go_plugin
+//!             └─────▶ aws                        └─▶ pb ◀──┘
+//! ```
+//!
+//! - [`logical`]: what a secrets engine and its host say to each other; nouns and traits, no I/O.
+//! - [`engine`]: what each path of the AWS secrets engine does. Start there to change behaviour.
+//! - [`framework`]: an engine from declarations: paths, fields, leases, the write-ahead log, help.
+//! - [`aws`]: the seam to AWS, with the AWS SDK behind it, or a simulated AWS in tests.
+//! - [`rpc`]: Vault's gRPC services and clients, translated from and to [`logical`].
+//! - [`go_plugin`]: a go-plugin process: handshake, mutual TLS, broker, logs. Knows nothing of Vault.
+//! - [`pb`]: the generated messages of the wire.
+//! - Leaves that anyone may use: [`clock`], [`environment`], [`secret`], [`go_duration`],
+//!   [`template`].
+//!
+//! # Invariants
+//!
+//! - Arrows point as drawn; a test reads every file's imports and fails on any other.
+//! - Before AWS is asked to make something, a WAL entry is stored: the process may die between any
+//!   two lines, and nothing is left behind for ever.
+//! - A request that has begun runs to its end, also when its caller has gone.
+//! - One process serves every mount. Nothing that belongs to a mount is global.
+//! - The engine starts no background work: the host's timer and requests drive everything.
+//! - Secrets are exposed in the few places that a test lists, and never printed.
+//! - stdout belongs to the handshake; logs go to stderr.
+
+pub mod logical;
+
+pub mod engine;
+
+pub mod framework;
 
 pub mod aws;
+
+pub mod rpc;
+
+pub mod go_plugin;
+pub mod pb;
+
 pub mod clock;
-pub mod engine;
 pub mod environment;
-pub mod framework;
 pub mod go_duration;
-pub mod logical;
 pub mod secret;
 pub mod template;

@@ -91,12 +91,12 @@ impl PartialEq for WebIdentitySource {
     }
 }
 
-/// Which STS a credential source asks; fields as in [`ClientConfig`].
+/// Which STS a credential source asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StsAddress {
-    /// Its region.
+    /// Its region; `None` is the client's own.
     pub region: Option<Region>,
-    /// Its endpoint.
+    /// Its endpoint; `None` leaves it to AWS's own rules.
     pub endpoint: Option<Endpoint>,
 }
 
@@ -181,6 +181,11 @@ impl Region {
             return Err(InvalidName::new("region", &text, rule));
         }
         Ok(Self(text))
+    }
+
+    /// Where AWS began, and what its SDKs fall back to.
+    pub(in crate::aws) fn us_east_1() -> Self {
+        Self("us-east-1".to_owned())
     }
 
     /// The text.

@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Throttled,
     /// Something is still attached to what was to be deleted.
     DeleteConflict,
-    /// Another change is under way; a little later it will work.
+    /// Another change is under way, or AWS is out of order; a little later it will work.
     Busy,
     /// A quota is used up, such as two access keys per user.
     LimitExceeded,
@@ -90,6 +90,14 @@ impl Error {
         }
     }
 
+    /// Something answered, but not as AWS answers such a call.
+    pub(in crate::aws) fn incomplete(operation: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            may_have_happened: true,
+            ..Self::unasked(operation, ErrorKind::Other, message)
+        }
+    }
+
     /// AWS was not asked.
     pub(in crate::aws) fn unasked(
         operation: &'static str,
@@ -109,7 +117,7 @@ impl Error {
     /// The call, named as the permission for it: `iam:CreateUser`.
     ///
     /// When credentials had to be fetched first and that failed, this names the call that failed,
-    /// such as `sts:AssumeRole`.
+    /// such as `sts:AssumeRole`; when no client could be made, `iam:*` or `sts:*`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
@@ -135,7 +143,11 @@ impl Error {
     }
 
     /// Whether AWS may have done what was asked although the call failed: it was asked and the
-    /// answer got lost. False means that nothing changed.
+    /// answer got lost.
+    ///
+    /// False means that AWS did not do it. `create_user` and `create_access_key` are never tried
+    /// again after such a failure, so for them this is certain; a call that does the same when it is
+    /// done twice is tried again, and only its last try counts here.
     pub fn may_have_happened(&self) -> bool {
         self.may_have_happened
     }
@@ -176,7 +188,9 @@ impl ErrorKind {
             Some("NoSuchEntity") => Self::NotFound,
             Some("EntityAlreadyExists") => Self::AlreadyExists,
             Some("DeleteConflict") => Self::DeleteConflict,
-            Some("ConcurrentModification" | "EntityTemporarilyUnmodifiable") => Self::Busy,
+            Some(
+                "ConcurrentModification" | "EntityTemporarilyUnmodifiable" | "ServiceUnavailable",
+            ) => Self::Busy,
             Some(
                 "Throttling"
                 | "Throttled"
@@ -236,4 +250,87 @@ impl ErrorKind {
 /// AWS breaks some messages into lines; one line is what fits a log and a terminal.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str, message: &str) -> Error {
+        Error::refused(
+            "iam:CreateUser",
+            &Refusal {
+                status,
+                code: Some(code),
+                message: Some(message),
+                request_id: None,
+            },
+        )
+    }
+
+    #[test]
+    fn codes_are_told_apart_by_what_to_do_about_them() {
+        for (kind, codes) in [
+            (
+                ErrorKind::Denied,
+                "AccessDenied AccessDeniedException UnauthorizedOperation",
+            ),
+            (ErrorKind::NotFound, "NoSuchEntity NoSuchEntityException"),
+            (ErrorKind::AlreadyExists, "EntityAlreadyExists"),
+            (
+                ErrorKind::Throttled,
+                "BandwidthLimitExceeded EC2ThrottledException LimitExceededException \
+                 PriorRequestNotComplete ProvisionedThroughputExceededException \
+                 RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown \
+                 ThrottledException Throttling ThrottlingException TooManyRequestsException \
+                 TransactionInProgressException",
+            ),
+            (ErrorKind::DeleteConflict, "DeleteConflict"),
+            (
+                ErrorKind::Busy,
+                "ConcurrentModification EntityTemporarilyUnmodifiable ServiceUnavailable",
+            ),
+            (ErrorKind::LimitExceeded, "LimitExceeded"),
+            (
+                ErrorKind::InvalidCredentials,
+                "AuthFailure ExpiredToken ExpiredTokenException IDPRejectedClaim \
+                 InvalidClientTokenId InvalidIdentityToken SignatureDoesNotMatch \
+                 UnrecognizedClientException",
+            ),
+            (
+                ErrorKind::Invalid,
+                "InvalidInput InvalidParameterValue MalformedPolicyDocument PackedPolicyTooLarge \
+                 RegionDisabledException ValidationError ValidationException",
+            ),
+            (ErrorKind::Other, "ServiceFailure InternalFailure Surprise"),
+        ] {
+            for code in codes.split_whitespace() {
+                assert_eq!(refused(400, code, "why").kind(), kind, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_failure_of_aws_itself_may_have_happened() {
+        assert!(refused(500, "ServiceFailure", "").may_have_happened());
+        assert!(!refused(503, "ServiceUnavailable", "").may_have_happened());
+        assert!(!refused(500, "Throttling", "").may_have_happened());
+        assert!(!refused(400, "Surprise", "").may_have_happened());
+    }
+
+    #[test]
+    fn a_refusal_shows_code_and_message_in_one_line() {
+        let error = refused(400, "ValidationError", " 2 errors:\n\tone\n\ttwo\n");
+
+        assert_eq!(error.to_string(), "ValidationError: 2 errors: one two");
+    }
+
+    #[test]
+    fn a_refusal_without_code_and_message_shows_the_status() {
+        assert_eq!(
+            refused(418, "", " ").to_string(),
+            "AWS gave no reason (HTTP status 418)"
+        );
+        assert_eq!(refused(429, "", "").kind(), ErrorKind::Throttled);
+    }
 }

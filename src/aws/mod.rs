@@ -1,8 +1,8 @@
 //! The seam to AWS: every call the engine makes, in AWS's own words, as a trait.
 //!
 //! [`Iam`] and [`Sts`] have one method per AWS call; [`Connector`] opens them for a
-//! [`ClientConfig`]. `sdk` is the real thing, `fake` a simulated AWS for tests. Nothing above
-//! this layer knows of the AWS SDK.
+//! [`ClientConfig`]. [`SdkConnector`] is the real thing, `fake` a simulated AWS for tests. Nothing
+//! above this layer knows of the AWS SDK.
 //! May depend on: `secret`, `environment`, `clock`.
 
 mod arn;
@@ -10,6 +10,7 @@ mod client_config;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;
+mod sdk;
 mod types;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub use client_config::{
     StsAddress, TokenSourceError, WebIdentitySource,
 };
 pub use error::{Error, ErrorKind};
+pub use sdk::SdkConnector;
 pub use types::*;
 
 /// AWS Identity and Access Management, as far as the engine uses it.

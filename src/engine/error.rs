@@ -32,10 +32,10 @@ pub(crate) fn explain(error: &aws::Error) -> String {
 pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
     let operation = error.operation();
     let step = match error.kind() {
-        // Then AWS has named the action, and whether no policy allows it or one forbids it.
-        ErrorKind::Denied if error.message().contains("not authorized to perform") => return None,
+        // Granting does not help there, and AWS says which policy forbids it.
+        ErrorKind::Denied if error.message().contains("explicit deny") => return None,
         ErrorKind::Denied => {
-            format!("the AWS credentials of this engine need the permission {operation}")
+            format!("grant {operation} to the AWS credentials that this engine uses")
         }
         ErrorKind::InvalidCredentials => invalid_credentials(error).to_owned(),
         ErrorKind::NoCredentials => {

@@ -11,6 +11,7 @@ use super::Engine;
 use super::error::failed;
 use super::iam_user_removal::{Removal, remove_all};
 use super::rotate_root::{self, RootRotation};
+use super::static_roles::StaticRotation;
 use crate::aws::{ErrorKind, Iam, UserName};
 use crate::framework::wal::{self, WalEntry, WalId};
 use crate::logical::{Error, Storage, StorageError};
@@ -18,6 +19,7 @@ use crate::logical::{Error, Storage, StorageError};
 /// The kind that the Go engines know: an IAM user that is being made.
 const USER: &str = "user";
 const ROOT_ROTATION: &str = "root_rotation";
+const STATIC_ROTATION: &str = "static_rotation";
 
 /// How far AWS's clock and ours may be apart; AWS refuses requests that are further off.
 pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
@@ -29,6 +31,8 @@ pub(super) enum Work<'a> {
     User(&'a UserName),
     /// The root access key will be replaced.
     RootRotation(&'a RootRotation),
+    /// The access key of a static role will be replaced.
+    StaticRotation(&'a StaticRotation),
 }
 
 /// The data of a [`USER`] entry; keys as in the Go engines, which read them in any case.
@@ -51,6 +55,9 @@ impl Engine {
                 wal::put(storage, USER, &json!({ "UserName": name.as_str() }), now).await
             }
             Work::RootRotation(rotation) => wal::put(storage, ROOT_ROTATION, rotation, now).await,
+            Work::StaticRotation(rotation) => {
+                wal::put(storage, STATIC_ROTATION, rotation, now).await
+            }
         }
     }
 
@@ -72,6 +79,10 @@ impl Engine {
             }
             ROOT_ROTATION => {
                 rotate_root::roll_back(self, storage, &read(entry.data)?, created_at).await
+            }
+            STATIC_ROTATION => {
+                let rotation: StaticRotation = read(entry.data)?;
+                rotation.roll_back(self, storage, created_at).await
             }
             _ => Err(Error::internal("unknown type to rollback")),
         }

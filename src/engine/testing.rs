@@ -15,6 +15,7 @@ use tracing_subscriber::{Layer, registry};
 
 use super::EngineFactory;
 use crate::aws::fake::FakeAws;
+use crate::aws::{self, AccessKeyId, ClientConfig, Connector, CredentialSource, Iam, Sts};
 use crate::clock::{Clock, ManualClock};
 use crate::framework::Answer;
 use crate::logical::testing::{InMemoryStorage, StaticSystemView};
@@ -69,7 +70,7 @@ impl TestMount {
         let aws = FakeAws::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let storage = Arc::new(InMemoryStorage::default());
         let system = Arc::new(system);
-        let backend = start(&aws, &clock, &storage, &system).await;
+        let backend = start(Arc::new(aws.clone()), &clock, &storage, &system).await;
         Self {
             aws,
             storage,
@@ -106,7 +107,23 @@ impl TestMount {
 
     /// The process dies and a new one takes over the mount.
     pub(super) async fn restart(&mut self) {
-        self.backend = start(&self.aws, &self.clock, &self.storage, &self.system).await;
+        let connector = Arc::new(self.aws.clone());
+        self.backend = start(connector, &self.clock, &self.storage, &self.system).await;
+    }
+
+    /// The process dies and a new one takes over the mount, which finds the credentials of a
+    /// session around it.
+    pub(super) async fn restart_with_session(&mut self, session: &Lease) {
+        let surroundings = Surroundings {
+            aws: self.aws.clone(),
+            credentials: CredentialSource::Static {
+                access_key_id: AccessKeyId::new(session.text("access_key")).unwrap(),
+                secret_access_key: session.text("secret_key").into(),
+                session_token: Some(session.text("session_token").into()),
+            },
+        };
+        let connector = Arc::new(surroundings);
+        self.backend = start(connector, &self.clock, &self.storage, &self.system).await;
     }
 
     /// What comes of a piece of work, unless it waits for ever, as it does when AWS is told that the
@@ -125,6 +142,12 @@ impl TestMount {
         self.restart().await;
         self.clock.advance(Duration::from_mins(6));
         self.roll_back().await.unwrap();
+    }
+
+    /// The process dies and a new one, on a node of this kind, takes over the mount.
+    pub(super) async fn restart_on(&mut self, system: StaticSystemView) {
+        self.system = Arc::new(system);
+        self.restart().await;
     }
 
     pub(super) fn aws(&self) -> &FakeAws {
@@ -213,6 +236,22 @@ impl TestMount {
     /// A write that fails.
     pub(super) async fn write_error(&self, path: &str, data: Value) -> Error {
         self.send(Operation::Update, path, data).await.unwrap_err()
+    }
+
+    /// A write that is the caller's mistake; what the caller is told.
+    pub(super) async fn write_refusal(&self, path: &str, data: Value) -> String {
+        match self.write_error(path, data).await {
+            Error::Invalid(text) => text,
+            other => panic!("writing {path} is not the caller's mistake: {other:?}"),
+        }
+    }
+
+    /// A request for credentials that is answered with 400; what the caller is told.
+    pub(super) async fn generate_refusal(&self, path: &str, data: Value) -> String {
+        match self.send(Operation::Read, path, data).await {
+            Err(Error::Invalid(text)) => text,
+            other => panic!("{path} is not refused: {other:?}"),
+        }
     }
 
     /// A read that fails.
@@ -323,13 +362,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// An AWS to whose clients the environment has credentials to offer.
+#[derive(Debug)]
+struct Surroundings {
+    aws: FakeAws,
+    credentials: CredentialSource,
+}
+
+impl Surroundings {
+    fn look_around(&self, config: &ClientConfig) -> ClientConfig {
+        let mut config = config.clone();
+        if matches!(config.credentials, CredentialSource::DefaultChain) {
+            config.credentials = self.credentials.clone();
+        }
+        config
+    }
+}
+
+impl Connector for Surroundings {
+    fn iam(&self, config: &ClientConfig) -> Result<Arc<dyn Iam>, aws::Error> {
+        self.aws.iam(&self.look_around(config))
+    }
+
+    fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, aws::Error> {
+        self.aws.sts(&self.look_around(config))
+    }
+}
+
 async fn start(
-    aws: &FakeAws,
+    connector: Arc<dyn Connector>,
     clock: &Arc<ManualClock>,
     storage: &Arc<InMemoryStorage>,
     system: &Arc<StaticSystemView>,
 ) -> Arc<dyn Backend> {
-    let factory = EngineFactory::new(Arc::new(aws.clone()), Arc::clone(clock) as Arc<_>);
+    let factory = EngineFactory::new(connector, Arc::clone(clock) as Arc<_>);
     let config = BackendConfig {
         storage: Arc::clone(storage) as Arc<_>,
         system: Arc::clone(system) as Arc<_>,

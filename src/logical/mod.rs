@@ -12,6 +12,8 @@ mod storage;
 mod system;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! What a template may cost.
 
-/// The longest text that a template may make, in bytes. AWS takes user names of 64.
-pub(super) const LONGEST_TEXT: usize = 4096;
+/// The longest text that a template may make, in bytes. AWS takes user names of 64, but they may be
+/// cut from something longer.
+pub(super) const LONGEST_TEXT: usize = 16 * 1024;
 
 /// How many values may be looked at and bytes be handled in one rendering. This bounds time and
 /// memory at once: loops, variables that double, and searches.

@@ -1,5 +1,10 @@
 //! The functions that Go's templates have of themselves.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the functions of one table have one type"
+)]
+
 use std::cmp::Ordering;
 
 use super::escape;

@@ -108,7 +108,14 @@ impl<'t> Evaluation<'t, '_> {
             }
         };
         if count <= 0 {
-            return self.walk(&range.otherwise, dot);
+            // A break there leaves this range, though it does not loop; a continue is for the one
+            // around it.
+            let flow = self.walk(&range.otherwise, dot)?;
+            return Ok(if flow == Flow::Break {
+                Flow::Done
+            } else {
+                flow
+            });
         }
         let scope = self.variables.len();
         for item in 0..count {
@@ -156,9 +163,10 @@ impl<'t> Evaluation<'t, '_> {
             ExpressionKind::Literal(value) => value.clone(),
             ExpressionKind::Dot => dot.clone(),
             ExpressionKind::Variable(name) => self.get(name, offset)?.clone(),
-            ExpressionKind::Field(of, name) => {
+            ExpressionKind::Fields(of, names) => {
                 let of = self.expression(of, dot)?;
-                field(&of, name).map_err(|why| Fault::new(offset, why))?
+                let value = names.iter().try_fold(of, |of, name| field(&of, name));
+                value.map_err(|why| Fault::new(offset, why))?
             }
             ExpressionKind::Call(call) => self.call(call, None, dot)?,
             ExpressionKind::Parenthesized(pipeline) => self.pipeline(pipeline, dot)?,
@@ -194,6 +202,7 @@ impl<'t> Evaluation<'t, '_> {
     }
 
     fn get(&mut self, name: &str, offset: usize) -> Result<&mut Value, Fault> {
+        self.spend(offset, self.variables.len())?;
         // The parser knows only declared names, but `and` and `or` may have passed over one.
         self.variables
             .iter_mut()
@@ -222,14 +231,12 @@ fn field(of: &Value, name: &str) -> Result<Value, String> {
     let Value::Struct(fields) = of else {
         return Err(format!("no field .{name} in {}", of.describe()));
     };
-    match fields.find(name) {
-        Some(text) => Ok(Value::Text(text.clone())),
-        None => {
-            let known: Vec<_> = fields.iter().map(|(name, _)| format!(".{name}")).collect();
-            Err(format!(
-                "no field .{name}: the fields are {}",
-                known.join(", ")
-            ))
-        }
+    if let Some(text) = fields.find(name) {
+        return Ok(Value::Text(text.clone()));
     }
+    let known: Vec<_> = fields.iter().map(|(name, _)| format!(".{name}")).collect();
+    Err(format!(
+        "no field .{name}: the fields are {}",
+        known.join(", ")
+    ))
 }

@@ -1,5 +1,10 @@
 //! The functions that a template may call, and those of them that Vault and `OpenBao` add to Go's.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the functions of one table have one type"
+)]
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -15,8 +20,10 @@ use super::budget::{Budget, check_length};
 use super::builtins;
 use super::escape::hexadecimal;
 use super::layout;
+use super::literal::push;
 use super::value::{Value, runes};
 use crate::clock::Clock;
+use Body::{Plain, ShortCircuit};
 
 /// A function by its name in templates.
 #[derive(Debug)]
@@ -29,8 +36,8 @@ pub(super) struct Function {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Body {
-    /// `and` and `or`: the first argument with this truth is the answer, and the rest is not
-    /// evaluated.
+    /// `and` and `or`: the first argument with this truth is the answer, and those behind it are
+    /// not evaluated.
     ShortCircuit(bool),
     Plain(fn(&mut Arguments<'_, '_>) -> Outcome),
 }
@@ -39,9 +46,11 @@ impl Function {
     /// How many arguments it takes, for a message.
     pub(super) fn arity_text(&self) -> String {
         match (*self.arity.start(), *self.arity.end()) {
-            (least, usize::MAX) => format!("at least {least}"),
-            (least, most) if least == most => most.to_string(),
-            (least, most) => format!("{least} to {most}"),
+            (1, 1) => "1 argument".to_owned(),
+            (1, ANY) => "at least 1 argument".to_owned(),
+            (least, ANY) => format!("at least {least} arguments"),
+            (least, most) if least == most => format!("{most} arguments"),
+            (least, most) => format!("{least} to {most} arguments"),
         }
     }
 }
@@ -61,61 +70,48 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
 }
 
+/// As many arguments as there are.
+const ANY: usize = usize::MAX;
+
 static FUNCTIONS: &[Function] = &[
-    Function {
-        name: "and",
-        arity: 1..=usize::MAX,
-        body: Body::ShortCircuit(false),
-    },
-    Function {
-        name: "or",
-        arity: 1..=usize::MAX,
-        body: Body::ShortCircuit(true),
-    },
-    function("not", 1..=1, builtins::not),
-    function("eq", 2..=usize::MAX, builtins::eq),
-    function("ne", 2..=2, builtins::ne),
-    function("lt", 2..=2, builtins::lt),
-    function("le", 2..=2, builtins::le),
-    function("gt", 2..=2, builtins::gt),
-    function("ge", 2..=2, builtins::ge),
-    function("len", 1..=1, builtins::len),
-    function("index", 1..=usize::MAX, builtins::index),
-    function("slice", 1..=3, builtins::slice),
-    function("print", 0..=usize::MAX, builtins::print),
-    function("printf", 1..=usize::MAX, builtins::printf),
-    function("println", 0..=usize::MAX, builtins::println),
-    function("html", 0..=usize::MAX, builtins::html),
-    function("js", 0..=usize::MAX, builtins::js),
-    function("urlquery", 0..=usize::MAX, builtins::urlquery),
-    function("random", 1..=1, random),
-    function("truncate", 2..=2, truncate),
-    function("truncate_sha256", 2..=2, truncate_sha256),
-    function("uppercase", 1..=1, uppercase),
-    function("lowercase", 1..=1, lowercase),
-    function("replace", 3..=3, replace),
-    function("sha256", 1..=1, sha256),
-    function("base64", 1..=1, base64),
-    function("unix_time", 0..=0, unix_time),
-    function("unix_time_millis", 0..=0, unix_time_millis),
-    function("timestamp", 1..=1, timestamp),
-    function("uuid", 0..=0, uuid),
-    function("decode_base64", 1..=1, decode_base64),
-    function("hex", 1..=1, hex),
-    function("decode_hex", 1..=1, decode_hex),
-    function("glob", 2..=2, glob),
+    function("and", 1..=ANY, ShortCircuit(false)),
+    function("or", 1..=ANY, ShortCircuit(true)),
+    function("not", 1..=1, Plain(builtins::not)),
+    function("eq", 2..=ANY, Plain(builtins::eq)),
+    function("ne", 2..=2, Plain(builtins::ne)),
+    function("lt", 2..=2, Plain(builtins::lt)),
+    function("le", 2..=2, Plain(builtins::le)),
+    function("gt", 2..=2, Plain(builtins::gt)),
+    function("ge", 2..=2, Plain(builtins::ge)),
+    function("len", 1..=1, Plain(builtins::len)),
+    function("index", 1..=ANY, Plain(builtins::index)),
+    function("slice", 1..=3, Plain(builtins::slice)),
+    function("print", 0..=ANY, Plain(builtins::print)),
+    function("printf", 1..=ANY, Plain(builtins::printf)),
+    function("println", 0..=ANY, Plain(builtins::println)),
+    function("html", 0..=ANY, Plain(builtins::html)),
+    function("js", 0..=ANY, Plain(builtins::js)),
+    function("urlquery", 0..=ANY, Plain(builtins::urlquery)),
+    function("random", 1..=1, Plain(random)),
+    function("truncate", 2..=2, Plain(truncate)),
+    function("truncate_sha256", 2..=2, Plain(truncate_sha256)),
+    function("uppercase", 1..=1, Plain(uppercase)),
+    function("lowercase", 1..=1, Plain(lowercase)),
+    function("replace", 3..=3, Plain(replace)),
+    function("sha256", 1..=1, Plain(sha256)),
+    function("base64", 1..=1, Plain(base64)),
+    function("unix_time", 0..=0, Plain(unix_time)),
+    function("unix_time_millis", 0..=0, Plain(unix_time_millis)),
+    function("timestamp", 1..=1, Plain(timestamp)),
+    function("uuid", 0..=0, Plain(uuid)),
+    function("decode_base64", 1..=1, Plain(decode_base64)),
+    function("hex", 1..=1, Plain(hex)),
+    function("decode_hex", 1..=1, Plain(decode_hex)),
+    function("glob", 2..=2, Plain(glob)),
 ];
 
-const fn function(
-    name: &'static str,
-    arity: RangeInclusive<usize>,
-    body: fn(&mut Arguments<'_, '_>) -> Outcome,
-) -> Function {
-    Function {
-        name,
-        arity,
-        body: Body::Plain(body),
-    }
+const fn function(name: &'static str, arity: RangeInclusive<usize>, body: Body) -> Function {
+    Function { name, arity, body }
 }
 
 /// The arguments of one call, taken from the first to the last.
@@ -239,18 +235,20 @@ fn replace(arguments: &mut Arguments<'_, '_>) -> Outcome {
     let text = arguments.text()?;
     arguments.spend_on_search(&find, &text)?;
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = &*text;
     if find.is_empty() {
         // The empty text is found before and after each character.
         out.extend_from_slice(&replacement);
-        while let Some(rune) = runes(rest).next() {
-            let (rune, after) = rest.split_at(rune.map_or(1, char::len_utf8));
-            out.extend_from_slice(rune);
+        for rune in runes(&text) {
+            match rune {
+                Ok(char) => push(&mut out, char),
+                Err(byte) => out.push(byte),
+            }
             out.extend_from_slice(&replacement);
             check_length(out.len())?;
-            rest = after;
         }
+        return Ok(Value::text(out));
     }
+    let mut rest = &*text;
     while let Some((before, after)) = split_once(rest, &find) {
         out.extend_from_slice(before);
         out.extend_from_slice(&replacement);
@@ -283,7 +281,9 @@ fn decode_base64(arguments: &mut Arguments<'_, '_>) -> Outcome {
     );
     let mut text = arguments.text()?.to_vec();
     text.retain(|byte| !matches!(byte, b'\r' | b'\n'));
-    let bytes = LENIENT.decode(text).map_err(|why| why.to_string())?;
+    let bytes = LENIENT
+        .decode(text)
+        .map_err(|_| "the text is not padded base64")?;
     Ok(Value::text(bytes))
 }
 

@@ -3,14 +3,18 @@
 //!
 //! May depend on: [`crate::clock`], where `unix_time` and `timestamp` take the time from.
 //!
-//! What renders here renders to the same bytes in Go. Deliberately left out or different:
-//! - `define`, `template`, `block` and `call`, and floating-point and complex numbers, are refused
-//!   by [`Template::parse`]. So is what Go refuses only when it reaches it: a wrong number of
+//! A text is parsed ([`Template::parse`]) to a tree, which is rendered ([`Template::render`]) with
+//! [`Fields`], a clock and a random source. What renders here renders to the same bytes in Go.
+//! Deliberately left out or different:
+//! - `define`, `template`, `block`, `call`, floating-point and complex numbers are refused when the
+//!   template is parsed. So is what Go refuses only when it comes to it: a wrong number of
 //!   arguments, an argument for what is no function, a variable used outside its block.
 //! - `timestamp` takes the time in UTC; Go takes the time zone of the server, which is mostly UTC.
-//! - Work, texts and nesting are bounded, as a template must not be able to stop the server.
-//! - `uppercase`, `lowercase` and `%q` know the characters of Rust's Unicode version and map
-//!   character by character; for ASCII that is the same.
+//! - Texts, nesting and work are bounded, so that no template can stop the process.
+//! - The rendered text must be UTF-8. Within a template, texts are bytes, as in Go.
+//! - `uppercase`, `lowercase` and `%q` follow Rust's version of Unicode, and a character of which
+//!   the other case is several characters stays as it is. For ASCII there is no difference.
+//! - The type of `.` is written `struct` where `printf` complains about it or is asked for it.
 
 mod budget;
 mod builtins;
@@ -47,20 +51,18 @@ pub struct Template {
 impl Template {
     /// Parses `text`. The message says where the mistake is and what it is.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        if text.len() > LONGEST_TEMPLATE {
-            let fault = Fault::new(
-                0,
-                format!(
-                    "the template is {} bytes long, and at most {LONGEST_TEMPLATE} are allowed",
-                    text.len()
-                ),
+        let nodes = if text.len() <= LONGEST_TEMPLATE {
+            parse::parse(text)
+        } else {
+            let message = format!(
+                "the template is {} bytes long, and at most {LONGEST_TEMPLATE} are allowed",
+                text.len()
             );
-            return Err(ParseError(Located::new(text, fault)));
-        }
-        let nodes = parse::parse(text).map_err(|fault| ParseError(Located::new(text, fault)))?;
+            Err(Fault::new(0, message))
+        };
         Ok(Self {
+            nodes: nodes.map_err(|fault| ParseError(Located::new(text, fault)))?,
             text: text.to_owned(),
-            nodes,
         })
     }
 

@@ -61,8 +61,8 @@ pub(super) enum ExpressionKind {
     Dot,
     /// With its `$`.
     Variable(String),
-    /// `.Name` of what stands before it.
-    Field(Box<Expression>, String),
+    /// `.Name.Name` of what stands before it.
+    Fields(Box<Expression>, Vec<String>),
     Call(Call),
     Parenthesized(Box<Pipeline>),
 }

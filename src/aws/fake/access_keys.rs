@@ -41,7 +41,6 @@ impl World {
         let shown = AccessKey {
             access_key_id: key.access_key_id.clone(),
             secret_access_key: key.secret_access_key.clone().into(),
-            create_date: key.create_date,
         };
         (key, shown)
     }

@@ -74,8 +74,6 @@ pub struct AccessKey {
     pub access_key_id: AccessKeyId,
     /// The confidential half.
     pub secret_access_key: SecretString,
-    /// When it was created.
-    pub create_date: OffsetDateTime,
 }
 
 /// An access key as AWS lists it.

@@ -9,14 +9,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard, RwLock};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use self::sts::StsCandidates;
 use crate::aws::{
-    self, Arn, Connector, CredentialSource, Iam, IdentityTokenSource, RoleSessionName, Sts,
-    StsAddress, TokenSourceError, WebIdentitySource,
+    self, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector, CredentialSource, Iam,
+    IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError, WebIdentitySource,
 };
 use crate::clock::Clock;
 use crate::engine::config_root::{Misconfigured, RootConfig};
@@ -88,6 +88,7 @@ impl ClientCache {
             root,
             iam,
             sts: StsCandidates::new(Arc::clone(&self.connector), sts),
+            caller: OnceCell::new(),
             _held: holders.token(),
             holders,
         })
@@ -95,6 +96,41 @@ impl ClientCache {
 
     fn holders(&self) -> std::sync::MutexGuard<'_, TaskTracker> {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Clients at the configuration's first addresses that sign with other credentials than its
+    /// own.
+    pub(crate) fn connect_as(
+        &self,
+        root: &RootConfig,
+        credentials: CredentialSource,
+    ) -> Result<aws::Clients, Error> {
+        let unusable = |error: aws::Error| unusable(&error);
+        let sts = first_sts(root, &credentials)?;
+        let iam = root.iam(credentials)?;
+        Ok(aws::Clients {
+            iam: self.connector.iam(&iam).map_err(unusable)?,
+            sts: self.connector.sts(&sts).map_err(unusable)?,
+        })
+    }
+
+    /// A role that is assumed with the configuration's credentials.
+    pub(crate) fn assume(
+        &self,
+        root: &RootConfig,
+        role_arn: Arn,
+        role_session_name: RoleSessionName,
+        external_id: Option<String>,
+    ) -> Result<CredentialSource, Error> {
+        let source = self.credentials(root)?;
+        Ok(CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
+            sts: sts_address(first_sts(root, &source)?),
+            source,
+            role_arn,
+            role_session_name,
+            external_id,
+            tags: Vec::new(),
+        })))
     }
 
     /// Another node changed the configuration.
@@ -118,15 +154,7 @@ impl ClientCache {
             "vault-aws-secrets-{}",
             self.clock.now().unix_timestamp_nanos()
         );
-        let sts = root
-            .sts(&CredentialSource::DefaultChain)?
-            .into_iter()
-            .next()
-            .map(|config| StsAddress {
-                region: config.region,
-                endpoint: config.endpoint,
-            })
-            .unwrap_or_default();
+        let sts = sts_address(first_sts(root, &CredentialSource::DefaultChain)?);
         Ok(CredentialSource::WebIdentity(WebIdentitySource {
             role_arn: Arn::new(&root.role_arn)
                 .map_err(|error| Misconfigured::field("role_arn", error))?,
@@ -194,6 +222,7 @@ pub(crate) struct Connected {
     /// IAM of the account.
     pub(crate) iam: Arc<dyn Iam>,
     sts: StsCandidates,
+    caller: OnceCell<CallerIdentity>,
     // Dropped with the last request that holds these clients.
     _held: TaskTrackerToken,
     holders: TaskTracker,
@@ -208,9 +237,37 @@ impl Connected {
         self.sts.choose().await.map_err(Error::from)
     }
 
+    /// Who AWS takes us for, asked once; `None` when AWS does not say.
+    pub(crate) async fn caller(&self) -> Option<&CallerIdentity> {
+        let ask = async || match self.sts.choose().await {
+            Ok(sts) => sts.get_caller_identity().await.map_err(drop),
+            Err(_) => Err(()),
+        };
+        self.caller.get_or_try_init(ask).await.ok()
+    }
+
     /// Whether STS takes our credentials; `None` when it does not say.
     pub(crate) async fn sts_accepts_us(&self) -> Option<bool> {
         self.sts.accepts_us().await
+    }
+}
+
+/// How to reach the first STS of the configuration.
+fn first_sts(
+    root: &RootConfig,
+    credentials: &CredentialSource,
+) -> Result<ClientConfig, Misconfigured> {
+    let first = root.sts(credentials)?.into_iter().next();
+    Ok(ClientConfig {
+        credentials: credentials.clone(),
+        ..first.unwrap_or_default()
+    })
+}
+
+fn sts_address(config: ClientConfig) -> StsAddress {
+    StsAddress {
+        region: config.region,
+        endpoint: config.endpoint,
     }
 }
 

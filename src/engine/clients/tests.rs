@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::fake::{Call, Fault, FaultRule};
-use crate::engine::testing::TestMount;
+use crate::engine::testing::{READ_ONLY, TestMount};
 use crate::logical::testing::StorageFault;
 use crate::logical::{Error, Operation};
 use crate::secret::ExposeSecret;
@@ -13,11 +13,11 @@ async fn with_config(config: Value) -> TestMount {
     let mount = TestMount::new().await;
     mount.configure(json!({"region": ""})).await;
     mount.write("config/root", config).await;
-    for (name, credential_type) in [("iam", "iam_user"), ("sts", "session_token")] {
+    for (name, credential_type) in [("iam", "iam_user"), ("sts", "federation_token")] {
         mount
             .write(
                 &format!("roles/{name}"),
-                json!({"credential_type": credential_type}),
+                json!({"credential_type": credential_type, "policy_arns": READ_ONLY}),
             )
             .await;
     }
@@ -76,7 +76,7 @@ async fn each_service_is_where_the_configuration_says() {
 
         let calls = mount.aws().calls_of("iam:CreateUser");
         assert_eq!(addresses(&calls), [iam], "{config}");
-        let calls = mount.aws().calls_of("sts:GetSessionToken");
+        let calls = mount.aws().calls_of("sts:GetFederationToken");
         assert_eq!(addresses(&calls), [sts], "{config}");
         assert!(
             mount.aws().calls_of("sts:GetCallerIdentity").is_empty(),
@@ -113,8 +113,8 @@ async fn of_several_addresses_the_first_that_answers_is_taken_and_kept() {
         [
             "sts:GetCallerIdentity",
             "sts:GetCallerIdentity",
-            "sts:GetSessionToken",
-            "sts:GetSessionToken",
+            "sts:GetFederationToken",
+            "sts:GetFederationToken",
         ]
     );
     let two = ("us-east-2", "https://two");
@@ -197,7 +197,7 @@ async fn stored_fallbacks_of_different_length_still_serve() {
 
     mount.generate("creds/sts").await;
 
-    let calls = mount.aws().calls_of("sts:GetSessionToken");
+    let calls = mount.aws().calls_of("sts:GetFederationToken");
     assert_eq!(addresses(&calls), [("us-east-1", "https://two")]);
 }
 

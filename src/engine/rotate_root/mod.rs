@@ -22,8 +22,8 @@ use super::clients::Connected;
 use super::config_root::RootConfig;
 use super::error::{explain, refused};
 use super::rollback::Work;
-use super::{Engine, busy};
-use crate::aws::{self, AccessKey, AccessKeyId, ErrorKind, Iam, UserName};
+use super::{Engine, access_keys, busy};
+use crate::aws::{AccessKey, AccessKeyId, ErrorKind, Iam, UserName};
 use crate::framework::wal::{self, WalId};
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -158,7 +158,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         "access_key".to_owned(),
         Value::from(next.root.access_key.as_str()),
     )]));
-    match delete_key(&*next.iam, &owner.user_name, &old_id).await {
+    match access_keys::delete(&*next.iam, &owner.user_name, &old_id).await {
         Ok(()) => forget(storage, &entry).await,
         Err(error) => {
             let text = explain(&error);
@@ -229,7 +229,7 @@ impl Owner {
 
     /// Deletes a new key that was not stored.
     async fn discard(&self, storage: &dyn Storage, id: &AccessKeyId, entry: &WalId) {
-        match delete_key(&*self.iam, &self.user_name, id).await {
+        match access_keys::delete(&*self.iam, &self.user_name, id).await {
             Ok(()) => forget(storage, entry).await,
             Err(error) => {
                 tracing::warn!(access_key = %id, %error, "unused new root access key could not be deleted now, rollback tries again");
@@ -277,25 +277,6 @@ async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
             return Ok(());
         }
         tokio::time::sleep(PROOF_INTERVAL).await;
-    }
-}
-
-/// Deletes a key; one that is gone counts as deleted.
-async fn delete_key(
-    iam: &dyn Iam,
-    user_name: &UserName,
-    id: &AccessKeyId,
-) -> Result<(), aws::Error> {
-    // Even when a new key is known to most of AWS, the next front end may not know it.
-    let passing = |error: &aws::Error| {
-        matches!(
-            error.kind(),
-            ErrorKind::Busy | ErrorKind::InvalidCredentials
-        )
-    };
-    match busy::retry_when(passing, || iam.delete_access_key(user_name, id)).await {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::{RootRotation, delete_key};
+use super::RootRotation;
 use crate::aws::{AccessKeyId, ErrorKind, Iam, InvalidName, UserName};
-use crate::engine::Engine;
 use crate::engine::config_root::RootConfig;
 use crate::engine::error::failed;
 use crate::engine::rollback::CLOCK_TOLERANCE;
+use crate::engine::{Engine, access_keys};
 use crate::logical::{Error, Storage};
 
 /// Deletes the key that is not stored, of a rotation that began at `begun`.
@@ -41,7 +41,7 @@ pub(in crate::engine) async fn roll_back(
     };
     for id in dead {
         let id = AccessKeyId::new(id).map_err(invalid)?;
-        delete_key(&*iam, &user_name, &id)
+        access_keys::delete(&*iam, &user_name, &id)
             .await
             .map_err(|error| {
                 failed(

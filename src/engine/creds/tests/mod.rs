@@ -1,11 +1,19 @@
 //! Credentials, as a specification.
 
+mod assumed_role;
+mod federation_token;
+mod group_policies;
 mod iam_user;
 mod iam_user_crashes;
 mod iam_user_faults;
 mod iam_user_leases;
 mod iam_user_names;
 mod iam_user_revocation;
+mod legacy_roles;
+mod lifetimes;
+mod parameters;
+mod refusals;
+mod session_token;
 
 use serde_json::json;
 

@@ -1,0 +1,262 @@
+//! The HTTP client that all clients share: proxies, trust, and how failures to connect are told.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_iam::config::{HttpClient, RuntimeComponents, SharedAsyncSleep};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::environment::Environment;
+
+/// How long an unused connection is kept: shorter than AWS keeps it, so that few requests meet one
+/// that AWS is just closing.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Hosts that no proxy can reach for us: this machine, and where AWS offers credentials to the
+/// machine or container it runs.
+const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fd00:ec2::/32";
+
+/// The client. Root certificates are read when the first HTTPS request is made, so that plain HTTP
+/// endpoints work on a machine that has none.
+#[derive(Debug)]
+pub(super) struct Http {
+    routes: Arc<Routes>,
+    /// One per time limits asked for: those of a connection are fixed when it is opened.
+    connectors: Mutex<HashMap<TimeLimits, SharedHttpConnector>>,
+}
+
+type TimeLimits = (Option<Duration>, Option<Duration>);
+
+/// What the environment says of the way out.
+struct Routes {
+    http_proxy: Option<ProxyConfig>,
+    /// Whether requests without TLS pass a proxy with TLS.
+    http_proxy_needs_trust: bool,
+    https_proxy: Option<ProxyConfig>,
+    trust: TlsContext,
+}
+
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A proxy's address may hold a password.
+        f.debug_struct("Routes").finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    /// Reads the proxy variables and the file that `AWS_CA_BUNDLE` names.
+    pub(super) fn from_environment(environment: &dyn Environment) -> Result<Self, String> {
+        let http_proxy = proxy_address(environment, "HTTP_PROXY");
+        let https_proxy = proxy_address(environment, "HTTPS_PROXY");
+        let direct = no_proxy(environment);
+        Ok(Self {
+            routes: Arc::new(Routes {
+                http_proxy_needs_trust: http_proxy
+                    .as_ref()
+                    .is_some_and(|address| address.starts_with("https:")),
+                http_proxy: proxy(http_proxy, &direct, "HTTP_PROXY", ProxyConfig::http)?,
+                https_proxy: proxy(https_proxy, &direct, "HTTPS_PROXY", ProxyConfig::https)?,
+                trust: match variable(environment, "AWS_CA_BUNDLE") {
+                    Some(path) => tls(ca_bundle(&path)?),
+                    None => TlsContext::default(),
+                },
+            }),
+            connectors: Mutex::default(),
+        })
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.connectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry((settings.connect_timeout(), settings.read_timeout()))
+            .or_insert_with(|| {
+                SharedHttpConnector::new(LazyConnector {
+                    routes: Arc::clone(&self.routes),
+                    settings: settings.clone(),
+                    sleep: components.sleep_impl(),
+                    http: OnceLock::new(),
+                    https: OnceLock::new(),
+                })
+            })
+            .clone()
+    }
+}
+
+/// Two pools of connections, each made when it is first needed.
+#[derive(Debug)]
+struct LazyConnector {
+    routes: Arc<Routes>,
+    settings: HttpConnectorSettings,
+    sleep: Option<SharedAsyncSleep>,
+    http: OnceLock<aws_smithy_http_client::Connector>,
+    https: OnceLock<aws_smithy_http_client::Connector>,
+}
+
+impl LazyConnector {
+    fn pool(&self, is_https: bool) -> &aws_smithy_http_client::Connector {
+        let routes = &self.routes;
+        if is_https {
+            self.https
+                .get_or_init(|| self.connect(routes.https_proxy.clone(), routes.trust.clone()))
+        } else {
+            self.http.get_or_init(|| {
+                let trust = if routes.http_proxy_needs_trust {
+                    routes.trust.clone()
+                } else {
+                    tls(TrustStore::empty())
+                };
+                self.connect(routes.http_proxy.clone(), trust)
+            })
+        }
+    }
+
+    fn connect(
+        &self,
+        proxy: Option<ProxyConfig>,
+        trust: TlsContext,
+    ) -> aws_smithy_http_client::Connector {
+        let mut builder = aws_smithy_http_client::Connector::builder()
+            .connector_settings(self.settings.clone())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .proxy_config(proxy.unwrap_or_else(ProxyConfig::disabled));
+        builder.set_sleep_impl(self.sleep.clone());
+        builder
+            .tls_provider(Provider::rustls(CryptoMode::AwsLc))
+            .tls_context(trust)
+            .build()
+    }
+}
+
+impl HttpConnector for LazyConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (scheme, rest) = request.uri().split_once("://").unwrap_or_default();
+        let host = rest.split('/').next().unwrap_or_default().to_owned();
+        let answer = self.pool(scheme == "https").call(request);
+        HttpConnectorFuture::new(async move { answer.await.map_err(|error| told(error, host)) })
+    }
+}
+
+/// No answer from a host.
+#[derive(Debug, thiserror::Error)]
+#[error("{host}")]
+pub(super) struct Unanswered {
+    pub(super) host: String,
+    /// Whether there was a connection, so that the request may have been heard.
+    pub(super) was_connected: bool,
+    source: ConnectorError,
+}
+
+/// Adds the host, which the error leaves out, and whether there was a connection.
+fn told(error: ConnectorError, host: String) -> ConnectorError {
+    let (is_timeout, is_io, is_user) = (error.is_timeout(), error.is_io(), error.is_user());
+    let kind = error.as_other();
+    let source = Box::new(Unanswered {
+        host,
+        was_connected: !failed_to_connect(&error),
+        source: error,
+    });
+    match () {
+        () if is_timeout => ConnectorError::timeout(source),
+        () if is_io => ConnectorError::io(source),
+        () if is_user => ConnectorError::user(source),
+        () => ConnectorError::other(source, kind),
+    }
+}
+
+fn failed_to_connect(error: &ConnectorError) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// A variable in either spelling, unless it is empty.
+fn variable(environment: &dyn Environment, name: &str) -> Option<String> {
+    environment
+        .var(name)
+        .or_else(|| environment.var(&name.to_lowercase()))
+        .filter(|value| !value.is_empty())
+}
+
+fn proxy_address(environment: &dyn Environment, name: &str) -> Option<String> {
+    let address = variable(environment, name).or_else(|| variable(environment, "ALL_PROXY"))?;
+    Some(if address.contains("://") {
+        address
+    } else {
+        format!("http://{address}")
+    })
+}
+
+fn no_proxy(environment: &dyn Environment) -> String {
+    match variable(environment, "NO_PROXY") {
+        Some(hosts) => format!("{hosts},{NEVER_PROXIED}"),
+        None => NEVER_PROXIED.to_owned(),
+    }
+}
+
+fn proxy<E>(
+    address: Option<String>,
+    direct: &str,
+    name: &str,
+    make: fn(String) -> Result<ProxyConfig, E>,
+) -> Result<Option<ProxyConfig>, String> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    match make(address) {
+        Ok(proxy) => Ok(Some(proxy.no_proxy(direct))),
+        // The address is not shown, because it may hold a password.
+        Err(_) => Err(format!(
+            "environment variable {name} (or ALL_PROXY) must be an address such as \
+             http://proxy.example.com:3128"
+        )),
+    }
+}
+
+fn tls(trust: TrustStore) -> TlsContext {
+    TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .unwrap_or_default()
+}
+
+/// The certificates in a file, in place of the machine's own.
+fn ca_bundle(path: &str) -> Result<TrustStore, String> {
+    let refuse = |reason: &dyn std::fmt::Display| {
+        format!("environment variable AWS_CA_BUNDLE names {path}, {reason}")
+    };
+    let pem = std::fs::read(path).map_err(|error| refuse(&format!("unreadable: {error}")))?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| refuse(&"which is not PEM text"))?;
+        roots
+            .add(certificate)
+            .map_err(|_| refuse(&"which has a broken certificate"))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse(&"which has no certificate"));
+    }
+    Ok(TrustStore::empty().with_pem_certificate(pem))
+}
