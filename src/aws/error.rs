@@ -67,7 +67,12 @@ impl Error {
             kind,
             code: code.map(ToOwned::to_owned),
             message: message.map_or_else(
-                || format!("AWS gave no reason (HTTP status {})", refusal.status),
+                || {
+                    format!(
+                        "AWS refused {operation} without a reason (HTTP status {})",
+                        refusal.status
+                    )
+                },
                 one_line,
             ),
             request_id: refusal.request_id.map(ToOwned::to_owned),
@@ -329,7 +334,7 @@ mod tests {
     fn a_refusal_without_code_and_message_shows_the_status() {
         assert_eq!(
             refused(418, "", " ").to_string(),
-            "AWS gave no reason (HTTP status 418)"
+            "AWS refused iam:CreateUser without a reason (HTTP status 418)"
         );
         assert_eq!(refused(429, "", "").kind(), ErrorKind::Throttled);
     }

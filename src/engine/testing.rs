@@ -358,10 +358,6 @@ impl Drop for TestMount {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// An AWS to whose clients the environment has credentials to offer.
 #[derive(Debug)]
 struct Surroundings {
@@ -387,6 +383,10 @@ impl Connector for Surroundings {
     fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, aws::Error> {
         self.aws.sts(&self.look_around(config))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn start(

@@ -7,8 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::aws::{Aws, KeyPair};
 use crate::host::{Host, text};
@@ -175,26 +173,6 @@ impl Fixture {
             entry["created_at"] = json!(created_at - 6 * 60);
             self.host.store("aws", &key, &entry);
         }
-    }
-
-    /// Makes a lease of a sealable host ten minutes older: the engine believes AWS that a user does not exist only when it was not made just now.
-    pub(crate) fn age_lease(&self, lease: &str) {
-        let path = format!("sys/raw/sys/expire/id/{lease}");
-        let stored = self.host.read(&path).succeeded();
-        let mut entry: Value = serde_json::from_str(&text(&stored["value"])).expect("JSON");
-        for time in ["issue_time", "last_renewal_time"] {
-            if let Some(stamp) = entry[time].as_str() {
-                let stamp = OffsetDateTime::parse(stamp, &Rfc3339).expect("a time");
-                let earlier = stamp - Duration::from_mins(10);
-                entry[time] = json!(earlier.format(&Rfc3339).expect("a time"));
-            }
-        }
-        self.host
-            .write(&path, &json!({ "value": entry.to_string() }))
-            .succeeded();
-        // It is read again when the host is unsealed.
-        self.host.seal();
-        self.host.unseal();
     }
 
     /// Waits until AWS has none of the users that this test's engine made.

@@ -13,8 +13,8 @@
 //! What moto, the AWS here, does not do, and so no test here shows: it lets keys sign that are
 //! inactive; it looks at no session policy, permissions boundary or resource of a statement on
 //! an IAM call; credentials of `GetFederationToken` and `GetSessionToken` are constants that sign
-//! nothing; `DeleteUser` succeeds for a user who still has keys, groups or a login profile; names
-//! and inline policies may have any length.
+//! nothing; names and inline policies may have any length. That AWS deletes no user with keys,
+//! groups or a login profile is what the proxy adds.
 //!
 //! [`Fixture`]: fixture::Fixture
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::aws::READ_ONLY_ACCESS;
-use crate::fixture::{Fixture, fixture};
+use crate::fixture::{A_ROLLBACK, Fixture, fixture};
+use crate::host::{Answer, strings, text};
+use crate::process::wait_for;
 
 /// A role whose users take every call that there is to make.
 fn write_role(fixture: &Fixture) {
@@ -131,35 +133,52 @@ fn the_keys_of_a_user_die_even_if_the_rest_of_its_removal_is_denied() {
 fn a_denied_call_of_a_root_rotation_is_named_and_the_engine_goes_on() {
     let fixture = fixture!(configured);
     write_role(&fixture);
-    let needed = fixture.proxy.actions_while(|| {
-        fixture
-            .host
-            .write("aws/config/rotate-root", &json!({}))
-            .succeeded();
-    });
-    assert!(needed.contains("CreateAccessKey"), "{needed:?}");
 
-    for action in needed {
-        let permission = format!("iam:{action}");
-        fixture.aws.deny_root(&[&permission]);
+    for permission in ["iam:GetUser", "iam:CreateAccessKey"] {
+        fixture.aws.deny_root(&[permission]);
 
-        let refusal = fixture
-            .host
-            .write("aws/config/rotate-root", &json!({}))
-            .failed();
+        let refusal = rotate_root(&fixture).refused(400);
 
-        assert!(refusal.contains(&permission), "{action}: {refusal}");
+        assert!(refusal.contains(permission), "{refusal}");
         fixture.aws.allow_root();
-        fixture.generate("deploy");
-        let rotated = fixture
-            .host
-            .write("aws/config/rotate-root", &json!({}))
-            .succeeded();
+        let root = fixture.host.read("aws/config/root").succeeded();
+        assert_eq!(root["access_key"], json!(fixture.aws.root.access_key));
         assert_eq!(
             fixture.aws.keys_of(&fixture.aws.root_user),
-            BTreeSet::from([crate::host::text(&rotated["access_key"])]),
-            "{action}"
+            BTreeSet::from([fixture.aws.root.access_key.clone()]),
+            "{permission}"
         );
         fixture.generate("deploy");
     }
+}
+
+#[test]
+fn an_old_root_key_that_may_not_be_deleted_is_warned_of_and_goes_when_that_is_allowed() {
+    let fixture = fixture!(configured);
+    write_role(&fixture);
+    fixture.aws.deny_root(&["iam:DeleteAccessKey"]);
+
+    let body = rotate_root(&fixture).body();
+
+    let old = &fixture.aws.root.access_key;
+    let new = text(&body["data"]["access_key"]);
+    assert_ne!(&new, old);
+    let warnings = strings(&body["warnings"]).join("\n");
+    for part in ["iam:DeleteAccessKey", old, "still works", "tried again"] {
+        assert!(warnings.contains(part), "no {part} in: {warnings}");
+    }
+    assert_eq!(fixture.aws.root.list_users(), Ok(()));
+
+    fixture.aws.allow_root();
+    fixture.age_wal_entries();
+
+    wait_for("the old key to go", A_ROLLBACK, || {
+        let keys = fixture.aws.keys_of(&fixture.aws.root_user);
+        (keys == BTreeSet::from([new.clone()])).then_some(())
+    });
+    fixture.generate("deploy");
+}
+
+fn rotate_root(fixture: &Fixture) -> Answer {
+    fixture.host.write("aws/config/rotate-root", &json!({}))
 }

@@ -1,6 +1,7 @@
 //! A proxy between the plugin and AWS that counts calls and makes chosen ones go wrong.
 //!
-//! It passes every byte of a call on as it came, `Host` included, because those are signed.
+//! It passes every byte of a call on as it came, `Host` included, because those are signed. Where
+//! moto is laxer than AWS or knows a call not, it answers in AWS's place: see [`Call::answer_of_aws`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write as _};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::aws::has_keys_groups_or_password;
 use crate::moto::moto;
 
 /// How long a held call and whoever waits for it are patient.
@@ -240,18 +242,21 @@ fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 return Ok(());
             }
             let effect = state.effect_on(&call.action);
-            state.calls.push(call);
+            state.calls.push(call.clone());
             effect
         };
         match &effect {
             Some(Effect::Answer { status, code }) => {
-                refusal(*status, code).write(plugin)?;
+                refusal(*status, code, "made to fail by the test").write(plugin)?;
                 continue;
             }
             Some(Effect::HoldBefore(gate)) => gate.pass(),
             Some(Effect::LoseAnswer | Effect::HoldAfter(_)) | None => {}
         }
-        let answer = forward(&request)?;
+        let answer = match call.answer_of_aws() {
+            Some(answer) => answer,
+            None => forward(&request)?,
+        };
         lock(state).remember_secrets(&answer.body);
         match &effect {
             Some(Effect::HoldAfter(gate)) => gate.pass(),
@@ -275,18 +280,15 @@ fn forward(request: &Message) -> std::io::Result<Message> {
 }
 
 /// An error as IAM and STS word it.
-fn refusal(status: u16, code: &str) -> Message {
-    let body = format!(
-        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
-         <Message>made to fail by the test</Message></Error>\
-         <RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+fn refusal(status: u16, code: &str, message: &str) -> Message {
+    Message::answer(
+        status,
+        format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
+             <Message>{message}</Message></Error>\
+             <RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+        ),
     )
-    .into_bytes();
-    let head = format!(
-        "HTTP/1.1 {status} {code}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n",
-        body.len()
-    );
-    Message { head, body }
 }
 
 /// A request or an answer.
@@ -324,6 +326,17 @@ impl Message {
         Ok(Some(Self { head, body }))
     }
 
+    fn answer(status: u16, body: String) -> Self {
+        let head = format!(
+            "HTTP/1.1 {status} Answer\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        Self {
+            head,
+            body: body.into_bytes(),
+        }
+    }
+
     fn write(&self, mut peer: &TcpStream) -> std::io::Result<()> {
         let mut bytes = format!("{}\r\n", self.head).into_bytes();
         bytes.extend_from_slice(&self.body);
@@ -342,6 +355,28 @@ impl Call {
         Self {
             action: parameters.remove("Action").unwrap_or_default(),
             parameters,
+        }
+    }
+
+    /// The answer of AWS where moto would give another one.
+    fn answer_of_aws(&self) -> Option<Message> {
+        let user = self.parameters.get("UserName");
+        match self.action.as_str() {
+            // moto deletes users together with what is attached to them.
+            "DeleteUser" if has_keys_groups_or_password(user?) => Some(refusal(
+                409,
+                "DeleteConflict",
+                "Cannot delete entity, must remove what is attached to it first.",
+            )),
+            // moto has no such credentials, and does not know the call.
+            "ListServiceSpecificCredentials" => Some(Message::answer(
+                200,
+                "<ListServiceSpecificCredentialsResponse>\
+                 <ListServiceSpecificCredentialsResult><ServiceSpecificCredentials/>\
+                 </ListServiceSpecificCredentialsResult></ListServiceSpecificCredentialsResponse>"
+                    .to_owned(),
+            )),
+            _ => None,
         }
     }
 }

@@ -85,8 +85,11 @@ pub(crate) async fn remove_known(
 /// Removes a user of which nothing is known.
 pub(crate) async fn remove_all(iam: &dyn Iam, user: &UserName) -> Result<Removal, RemovalError> {
     // Most often there is nothing else, and an operator need not have granted the other lists.
-    match strip(iam, user, Scope::OfEngines).await? {
-        Some(_) => delete_stripped(iam, user).await,
+    match strip(iam, user, Scope::OfEngines).await {
+        Some(stripped) => {
+            stripped.failure?;
+            delete_stripped(iam, user).await
+        }
         None => Ok(Removal::Unknown),
     }
 }
@@ -100,14 +103,17 @@ async fn delete_stripped(iam: &dyn Iam, user: &UserName) -> Result<Removal, Remo
     let mut missing = Vec::new();
     for wait in RELISTINGS {
         tokio::time::sleep(wait).await;
-        missing = match strip(iam, user, Scope::Everything).await? {
-            Some(missing) => missing,
-            None => return Ok(Removal::Unknown),
+        let Some(stripped) = strip(iam, user, Scope::Everything).await else {
+            return Ok(Removal::Unknown);
         };
+        // Whatever failed: not every partition of AWS knows all of these calls, and what they are
+        // about need not be there.
         conflict = match delete_user(iam, user).await {
             Err(error) if error.kind() == ErrorKind::DeleteConflict => error,
             other => return Ok(other?),
         };
+        stripped.failure?;
+        missing = stripped.missing;
         if !missing.is_empty() {
             break;
         }
@@ -134,15 +140,17 @@ async fn remove_parts(iam: &dyn Iam, user: &UserName, parts: Vec<Part>) -> Resul
         .collect()
 }
 
-/// Lists and removes what is attached to the user. The answer names the permissions that were
-/// missing to see everything; it is `None` when AWS does not know the user.
-///
-/// What may not be seen may not be there either: whether it matters is for `iam:DeleteUser` to say.
-async fn strip(
-    iam: &dyn Iam,
-    user: &UserName,
-    scope: Scope,
-) -> Result<Option<Vec<&'static str>>, aws::Error> {
+/// How far a user could be stripped.
+struct Stripped {
+    /// Permissions that were missing to see everything. What may not be seen may not be there
+    /// either: whether it matters is for `iam:DeleteUser` to say.
+    missing: Vec<&'static str>,
+    /// The first other failure.
+    failure: Result<(), aws::Error>,
+}
+
+/// Lists and removes what is attached to the user; `None` when AWS does not know the user.
+async fn strip(iam: &dyn Iam, user: &UserName, scope: Scope) -> Option<Stripped> {
     let mut parts = Vec::new();
     let mut missing = Vec::new();
     let mut unknown = false;
@@ -158,7 +166,7 @@ async fn strip(
         }
     }
     if unknown && parts.is_empty() {
-        return Ok(None);
+        return None;
     }
     let login_profile = async {
         match scope {
@@ -173,5 +181,8 @@ async fn strip(
         other => failure = failure.and(other),
     }
     // Whatever else failed, what was found is gone first, the access keys above all.
-    removed.and(failure).map(|()| Some(missing))
+    Some(Stripped {
+        missing,
+        failure: removed.and(failure),
+    })
 }

@@ -417,3 +417,21 @@ async fn a_wal_entry_of_a_user_that_aws_cannot_have_is_forgotten() {
     assert_eq!(mount.aws().operations(), [""; 0]);
     mount.assert_nothing_left();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_what_people_attach_that_aws_does_not_know_stops_nothing() {
+    let mount = with_user().await;
+    // So that AWS once says that something is left.
+    mount.aws().change_user(USER, |user| {
+        user.signing_certificates
+            .insert(CertificateId::new("C").unwrap());
+    });
+    mount.aws().inject(FaultRule::on(
+        "iam:ListServiceSpecificCredentials",
+        Fault::Code("InvalidAction"),
+    ));
+
+    mount.revoke(&go_lease(&mount)).await.unwrap();
+
+    mount.assert_nothing_left();
+}

@@ -245,6 +245,14 @@ impl Aws {
                     .send()
                     .await?;
             }
+            for group in found.groups {
+                self.iam
+                    .remove_user_from_group()
+                    .user_name(user)
+                    .group_name(group)
+                    .send()
+                    .await?;
+            }
             self.iam
                 .delete_user()
                 .user_name(user)
@@ -268,6 +276,20 @@ impl Aws {
     pub(crate) fn user(&self, name: &str) -> Option<User> {
         User::find(&self.iam, name)
     }
+}
+
+/// Whether a user has what AWS, but not moto, wants removed before the user: keys, groups, a login
+/// profile. moto itself looks for policies.
+pub(crate) fn has_keys_groups_or_password(user: &str) -> bool {
+    let iam = iam(&moto().address, &moto().administrator);
+    run(async {
+        let keys = iam.list_access_keys().user_name(user).send().await;
+        let groups = iam.list_groups_for_user().user_name(user).send().await;
+        let profile = iam.get_login_profile().user_name(user).send().await;
+        keys.is_ok_and(|keys| !keys.access_key_metadata.is_empty())
+            || groups.is_ok_and(|groups| !groups.groups.is_empty())
+            || profile.is_ok()
+    })
 }
 
 /// Makes the administrator of a new AWS at `address` with three calls that it does not check.

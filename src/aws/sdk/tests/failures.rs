@@ -29,10 +29,16 @@ async fn a_refusal_without_a_word_still_says_something() {
     assert_eq!(silent.kind(), ErrorKind::InvalidCredentials);
     assert_eq!(
         silent.to_string(),
-        "SignatureDoesNotMatch: AWS gave no reason (HTTP status 403)"
+        "SignatureDoesNotMatch: AWS refused iam:CreateUser without a reason (HTTP status 403)"
     );
-    assert_eq!(empty.to_string(), "AWS gave no reason (HTTP status 403)");
-    assert_eq!(page.to_string(), "AWS gave no reason (HTTP status 502)");
+    assert_eq!(
+        empty.to_string(),
+        "AWS refused iam:CreateUser without a reason (HTTP status 403)"
+    );
+    assert_eq!(
+        page.to_string(),
+        "AWS refused iam:CreateUser without a reason (HTTP status 502)"
+    );
     assert!(page.may_have_happened());
 }
 
