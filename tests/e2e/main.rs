@@ -35,6 +35,7 @@ mod proxy;
 mod settings;
 
 // The tests, by topic.
+mod clients;
 mod crashes;
 mod leases;
 mod mounts;
@@ -43,4 +44,6 @@ mod refusals;
 mod registration;
 mod removal;
 mod seals;
+mod sessions;
+mod static_roles;
 mod walkthrough;

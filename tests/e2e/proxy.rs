@@ -10,6 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::aws::has_keys_groups_or_password;
 use crate::moto::moto;
 
@@ -47,6 +50,8 @@ struct State {
     calls: Vec<Call>,
     secrets: Vec<String>,
     rules: Vec<(String, usize, Effect)>,
+    /// By how much what AWS made is older in its answers than it is.
+    age: Duration,
     closed: bool,
 }
 
@@ -112,6 +117,11 @@ impl Proxy {
     /// Lets everything pass again.
     pub(crate) fn let_pass(&self) {
         lock(&self.state).rules.clear();
+    }
+
+    /// From now on AWS says of everything that it made it so much earlier.
+    pub(crate) fn age(&self, by: Duration) {
+        lock(&self.state).age += by;
     }
 
     /// All calls so far, in order of arrival, including those that were made to fail.
@@ -253,10 +263,11 @@ fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             Some(Effect::HoldBefore(gate)) => gate.pass(),
             Some(Effect::LoseAnswer | Effect::HoldAfter(_)) | None => {}
         }
-        let answer = match call.answer_of_aws() {
+        let mut answer = match call.answer_of_aws() {
             Some(answer) => answer,
             None => forward(&request)?,
         };
+        answer.age(lock(state).age);
         lock(state).remember_secrets(&answer.body);
         match &effect {
             Some(Effect::HoldAfter(gate)) => gate.pass(),
@@ -324,6 +335,22 @@ impl Message {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         Ok(Some(Self { head, body }))
+    }
+
+    /// Makes every date of creation in an answer earlier, by whole seconds.
+    fn age(&mut self, by: Duration) {
+        const DATE: &str = "<CreateDate>";
+        /// The length of `2026-01-02T03:04:05`, after which fractions may follow.
+        const SECONDS: usize = 19;
+        let mut body = String::from_utf8_lossy(&self.body).into_owned();
+        for (at, _) in body.clone().match_indices(DATE) {
+            let at = at + DATE.len()..at + DATE.len() + SECONDS;
+            let date = format!("{}Z", &body[at.clone()]);
+            let date = OffsetDateTime::parse(&date, &Rfc3339).expect("AWS sends dates") - by;
+            let date = date.format(&Rfc3339).expect("a date");
+            body.replace_range(at, date.trim_end_matches('Z'));
+        }
+        self.body = body.into_bytes();
     }
 
     fn answer(status: u16, body: String) -> Self {
