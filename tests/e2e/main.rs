@@ -35,9 +35,11 @@ mod proxy;
 mod settings;
 
 // The tests, by topic.
+mod changes;
 mod clients;
 mod crashes;
 mod leases;
+mod migration;
 mod mounts;
 mod permissions;
 mod refusals;
@@ -46,4 +48,5 @@ mod removal;
 mod seals;
 mod sessions;
 mod static_roles;
+mod stored;
 mod walkthrough;

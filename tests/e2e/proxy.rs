@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) action: String,
     /// Its parameters, such as `UserName`.
     pub(crate) parameters: BTreeMap<String, String>,
+    /// The id of the key that signed it.
+    pub(crate) access_key: String,
 }
 
 /// What is to happen to calls of one action.
@@ -245,7 +247,7 @@ impl Gate {
 fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(plugin.try_clone()?);
     while let Some(request) = Message::read(&mut reader)? {
-        let call = Call::parse(&request.body);
+        let call = Call::parse(&request);
         let effect = {
             let mut state = lock(state);
             if state.closed {
@@ -373,8 +375,8 @@ impl Message {
 
 impl Call {
     /// From the form that every call to IAM and STS is.
-    fn parse(body: &[u8]) -> Self {
-        let mut parameters: BTreeMap<String, String> = String::from_utf8_lossy(body)
+    fn parse(request: &Message) -> Self {
+        let mut parameters: BTreeMap<String, String> = String::from_utf8_lossy(&request.body)
             .split('&')
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (decode(name), decode(value)))
@@ -382,6 +384,11 @@ impl Call {
         Self {
             action: parameters.remove("Action").unwrap_or_default(),
             parameters,
+            access_key: request
+                .head
+                .split_once("Credential=")
+                .and_then(|(_, scope)| Some(scope.split_once('/')?.0.to_owned()))
+                .unwrap_or_default(),
         }
     }
 

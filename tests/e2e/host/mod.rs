@@ -108,7 +108,10 @@ impl Host {
                 .args(arguments(port))
                 .env("HOME", &home)
                 // Credentials come from the configuration or not at all.
-                .env("AWS_EC2_METADATA_DISABLED", "true");
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                // Whatever goes wrong, nothing speaks to the AWS of real people: that takes https,
+                // and nobody listens here.
+                .env("HTTPS_PROXY", "http://127.0.0.1:9");
             let server = Server::start(&command, &directory.join("host.log"));
             let agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -252,12 +255,18 @@ impl Host {
 
     /// Installs the plugin under test and registers it as `aws`.
     pub(crate) fn register_plugin(&self) {
+        self.register_plugin_as(None);
+    }
+
+    /// As [`register_plugin`](Self::register_plugin), with a version.
+    pub(crate) fn register_plugin_as(&self, version: Option<&str>) {
         self.install(&settings().plugin, "vault-plugin-secrets-aws");
         self.write(
             "sys/plugins/catalog/secret/aws",
             &json!({
                 "command": "vault-plugin-secrets-aws",
                 "sha256": sha256(&settings().plugin),
+                "version": version,
             }),
         )
         .succeeded();
