@@ -49,7 +49,14 @@ pub(super) async fn delete(
     user_name: &UserName,
     id: &AccessKeyId,
 ) -> Result<(), Error> {
-    match busy::retry(|| iam.delete_access_key(user_name, id)).await {
+    // Even when a new key is known to most of AWS, the next front end may not know it.
+    let passing = |error: &Error| {
+        matches!(
+            error.kind(),
+            ErrorKind::Busy | ErrorKind::InvalidCredentials
+        )
+    };
+    match busy::retry_when(passing, || iam.delete_access_key(user_name, id)).await {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@
 //! secret may stand in any log line of the test.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -27,12 +27,17 @@ use crate::secret::ExposeSecret;
 /// A policy of AWS that every account knows.
 pub(super) const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
+/// A shorter secret may stand in a log by chance.
+const SHORTEST_SECRET: usize = 8;
+
 pub(super) struct TestMount {
     aws: FakeAws,
     storage: Arc<InMemoryStorage>,
     clock: Arc<ManualClock>,
     system: Arc<StaticSystemView>,
     backend: Arc<dyn Backend>,
+    /// What was written as `secret_key`.
+    secret_keys: Mutex<Vec<String>>,
     log: Log,
     _subscriber: tracing::subscriber::DefaultGuard,
 }
@@ -72,6 +77,7 @@ impl TestMount {
             clock,
             system,
             backend,
+            secret_keys: Mutex::default(),
             log,
             _subscriber: subscriber,
         }
@@ -175,6 +181,11 @@ impl TestMount {
 
     /// Sends a request, with the existence check that a host makes before a write.
     pub(super) async fn send(&self, operation: Operation, path: &str, data: Value) -> Answer {
+        if let Some(secret) = data.get("secret_key").and_then(Value::as_str)
+            && secret.len() >= SHORTEST_SECRET
+        {
+            lock(&self.secret_keys).push(secret.to_owned());
+        }
         let mut request = self.request(operation.clone(), path, data);
         if operation == Operation::Update {
             let exists = self.backend.handle_existence_check(request.clone()).await?;
@@ -297,6 +308,11 @@ impl TestMount {
         self.backend.handle_request(request).await.map(drop)
     }
 
+    /// All that was logged so far.
+    pub(super) fn log(&self) -> String {
+        lock(&self.log.0).clone()
+    }
+
     /// The WAL entries in storage.
     pub(super) fn wal(&self) -> Vec<String> {
         let keys = self.storage.keys();
@@ -334,8 +350,9 @@ impl Drop for TestMount {
         if std::thread::panicking() {
             return;
         }
-        let log = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in self.aws.secrets() {
+        let log = self.log();
+        let written = lock(&self.secret_keys).clone();
+        for secret in self.aws.secrets().into_iter().chain(written) {
             assert!(!log.contains(&secret), "a secret stands in the log:\n{log}");
         }
     }
@@ -366,6 +383,10 @@ impl Connector for Surroundings {
     fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, aws::Error> {
         self.aws.sts(&self.look_around(config))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn start(
@@ -412,7 +433,7 @@ struct Log(Arc<Mutex<String>>);
 
 impl Log {
     fn write(&self, record: impl FnOnce(&mut dyn Visit)) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = lock(&self.0);
         record(&mut Line(&mut log));
         log.push('\n');
     }

@@ -16,8 +16,7 @@ use crate::framework::{
 };
 use crate::go_duration::{self, GoDuration};
 use crate::logical::{
-    Error, JsonObject, LeaseOptions, Operation, Request, Response, Storage, StorageError, get_json,
-    put_json,
+    Error, JsonObject, LeaseOptions, Operation, Request, Response, Storage, get_json, put_json,
 };
 
 const KEY: &str = "config/lease";
@@ -94,8 +93,11 @@ pub(super) struct LeaseConfig {
 
 impl LeaseConfig {
     /// What is stored, or nothing set.
-    pub(super) async fn load(storage: &dyn Storage) -> Result<Self, StorageError> {
-        Ok(get_json(storage, KEY).await?.unwrap_or_default())
+    pub(super) async fn load(storage: &dyn Storage) -> Result<Self, Error> {
+        let stored: Option<Self> = get_json(storage, KEY)
+            .await
+            .map_err(|error| Error::from(error).context("error reading config/lease"))?;
+        Ok(stored.unwrap_or_default())
     }
 
     /// The times of an IAM user's lease; zero leaves them to the mount.

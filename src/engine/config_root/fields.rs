@@ -100,80 +100,68 @@ pub(super) const ROTATION_POLICY: Field<String> = Field::new(
 )
 .label("Rotation policy");
 
-const fn shown(
-    name: &'static str,
-    field_type: FieldType,
-    description: &'static str,
-) -> ResponseField {
-    ResponseField {
-        name,
-        field_type,
-        description,
-    }
-}
-
 pub(super) const RESPONSE: &[ResponseField] = &[
-    shown("access_key", FieldType::String, "Access key id in use"),
-    shown("region", FieldType::String, "AWS region"),
-    shown("iam_endpoint", FieldType::String, "Address of IAM"),
-    shown("sts_endpoint", FieldType::String, "Address of STS"),
-    shown("sts_region", FieldType::String, "Region of STS"),
-    shown(
+    ResponseField::new("access_key", FieldType::String, "Access key id in use"),
+    ResponseField::new("region", FieldType::String, "AWS region"),
+    ResponseField::new("iam_endpoint", FieldType::String, "Address of IAM"),
+    ResponseField::new("sts_endpoint", FieldType::String, "Address of STS"),
+    ResponseField::new("sts_region", FieldType::String, "Region of STS"),
+    ResponseField::new(
         "sts_fallback_endpoints",
         FieldType::CommaStringSlice,
         "Further addresses of STS",
     ),
-    shown(
+    ResponseField::new(
         "sts_fallback_regions",
         FieldType::CommaStringSlice,
         "Regions of these",
     ),
-    shown(
+    ResponseField::new(
         "max_retries",
         FieldType::Int,
         "Number of retries, -1 for the SDK's own",
     ),
-    shown(
+    ResponseField::new(
         "username_template",
         FieldType::String,
         "Template for user names",
     ),
-    shown(
+    ResponseField::new(
         "role_arn",
         FieldType::String,
         "Role assumed with an identity token",
     ),
-    shown(
+    ResponseField::new(
         "identity_token_audience",
         FieldType::String,
         "Audience of the identity token",
     ),
-    shown(
+    ResponseField::new(
         "identity_token_ttl",
         FieldType::DurationSecond,
         "Lifetime of the identity token",
     ),
-    shown(
+    ResponseField::new(
         "rotation_schedule",
         FieldType::String,
         "Cron expression of the rotation",
     ),
-    shown(
+    ResponseField::new(
         "rotation_window",
         FieldType::DurationSecond,
         "Window of the rotation",
     ),
-    shown(
+    ResponseField::new(
         "rotation_period",
         FieldType::DurationSecond,
         "Period of the rotation",
     ),
-    shown(
+    ResponseField::new(
         "rotation_policy",
         FieldType::String,
         "Policy of the rotation",
     ),
-    shown(
+    ResponseField::new(
         "disable_automated_rotation",
         FieldType::Bool,
         "Whether rotation is off",

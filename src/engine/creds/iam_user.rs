@@ -96,9 +96,7 @@ pub(super) async fn generate(
     let storage = &*request.storage;
     let blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
     let clients = engine.clients.get(storage).await?;
-    let lease_config = LeaseConfig::load(storage)
-        .await
-        .map_err(|error| Error::from(error).context("error reading config/lease"))?;
+    let lease_config = LeaseConfig::load(storage).await?;
 
     let (user, name, entry) = create_user(engine, storage, &clients, asked, &blueprint).await?;
     let mut attached = blueprint.attached();

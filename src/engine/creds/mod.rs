@@ -50,47 +50,35 @@ const MFA_CODE: Field<String> = Field::new(
 )
 .query();
 
-const fn shown(
-    name: &'static str,
-    field_type: FieldType,
-    description: &'static str,
-) -> ResponseField {
-    ResponseField {
-        name,
-        field_type,
-        description,
-    }
-}
-
 const RESPONSE: &[ResponseField] = &[
-    shown("access_key", FieldType::String, "Access key id"),
-    shown("secret_key", FieldType::String, "Secret access key"),
-    shown(
+    ResponseField::new("access_key", FieldType::String, "Access key id"),
+    ResponseField::new("secret_key", FieldType::String, "Secret access key"),
+    ResponseField::new(
         "session_token",
         FieldType::String,
         "Session token; null for an IAM user",
     ),
-    shown(
+    ResponseField::new(
         "security_token",
         FieldType::String,
         "The same as session_token, under its older name",
     ),
-    shown(
+    ResponseField::new(
         "arn",
         FieldType::String,
         "ARN of the IAM user or of the session",
     ),
-    shown(
+    ResponseField::new(
         "username",
         FieldType::String,
         "Name of the IAM user or of the session",
     ),
-    shown(
+    ResponseField::new(
         "ttl",
         FieldType::DurationSecond,
         "How long AWS accepts the session",
     ),
-    shown(
+    ResponseField::new(
         "expiration",
         FieldType::Time,
         "Until when AWS accepts the session",

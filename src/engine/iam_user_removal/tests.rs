@@ -305,17 +305,12 @@ async fn a_failing_list_does_not_keep_the_key_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_what_people_attach_that_aws_does_not_know_stops_nothing() {
+async fn a_list_that_does_not_know_the_user_is_outvoted_by_one_that_does() {
     let mount = with_user().await;
-    // So that AWS once says that something is left.
-    mount.aws().change_user(USER, |user| {
-        user.signing_certificates
-            .insert(CertificateId::new("C").unwrap());
-    });
-    mount.aws().inject(FaultRule::on(
-        "iam:ListServiceSpecificCredentials",
-        Fault::Code("InvalidAction"),
-    ));
+    mount.aws().change_user(USER, |user| user.groups.clear());
+    mount
+        .aws()
+        .fail_next("iam:ListGroupsForUser", 1, "NoSuchEntity");
 
     mount.revoke(&go_lease(&mount)).await.unwrap();
 
@@ -420,5 +415,23 @@ async fn a_wal_entry_of_a_user_that_aws_cannot_have_is_forgotten() {
     mount.roll_back().await.unwrap();
 
     assert_eq!(mount.aws().operations(), [""; 0]);
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_what_people_attach_that_aws_does_not_know_stops_nothing() {
+    let mount = with_user().await;
+    // So that AWS once says that something is left.
+    mount.aws().change_user(USER, |user| {
+        user.signing_certificates
+            .insert(CertificateId::new("C").unwrap());
+    });
+    mount.aws().inject(FaultRule::on(
+        "iam:ListServiceSpecificCredentials",
+        Fault::Code("InvalidAction"),
+    ));
+
+    mount.revoke(&go_lease(&mount)).await.unwrap();
+
     mount.assert_nothing_left();
 }

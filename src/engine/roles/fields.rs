@@ -83,20 +83,8 @@ pub(super) const ARN: Field<String> =
 pub(super) const POLICY: Field<PolicyText> =
     Field::new("policy", "Use policy_document.").deprecated();
 
-const fn shown(
-    name: &'static str,
-    field_type: FieldType,
-    description: &'static str,
-) -> ResponseField {
-    ResponseField {
-        name,
-        field_type,
-        description,
-    }
-}
-
 /// What a list answers.
-pub(super) const LIST_RESPONSE: &[ResponseField] = &[shown(
+pub(super) const LIST_RESPONSE: &[ResponseField] = &[ResponseField::new(
     "keys",
     FieldType::CommaStringSlice,
     "Names of the roles",
@@ -104,52 +92,52 @@ pub(super) const LIST_RESPONSE: &[ResponseField] = &[shown(
 
 /// What a read answers.
 pub(super) const RESPONSE: &[ResponseField] = &[
-    shown(
+    ResponseField::new(
         "credential_type",
         FieldType::String,
         "What kind of credentials the role gives",
     ),
-    shown(
+    ResponseField::new(
         "policy_arns",
         FieldType::CommaStringSlice,
         "ARNs of managed policies",
     ),
-    shown(
+    ResponseField::new(
         "role_arns",
         FieldType::CommaStringSlice,
         "ARNs of the AWS roles that may be assumed",
     ),
-    shown("policy_document", FieldType::String, "Policy document"),
-    shown(
+    ResponseField::new("policy_document", FieldType::String, "Policy document"),
+    ResponseField::new(
         "iam_groups",
         FieldType::CommaStringSlice,
         "Names of IAM groups",
     ),
-    shown("iam_tags", FieldType::KeyValuePairs, "Tags of an IAM user"),
-    shown("session_tags", FieldType::KeyValuePairs, "Session tags"),
-    shown("external_id", FieldType::String, "External id"),
-    shown(
+    ResponseField::new("iam_tags", FieldType::KeyValuePairs, "Tags of an IAM user"),
+    ResponseField::new("session_tags", FieldType::KeyValuePairs, "Session tags"),
+    ResponseField::new("external_id", FieldType::String, "External id"),
+    ResponseField::new(
         "default_sts_ttl",
         FieldType::DurationSecond,
         "Lifetime of a session; 0 if not set",
     ),
-    shown(
+    ResponseField::new(
         "max_sts_ttl",
         FieldType::DurationSecond,
         "Longest lifetime of a session; 0 if not set",
     ),
-    shown("user_path", FieldType::String, "Path of an IAM user"),
-    shown(
+    ResponseField::new("user_path", FieldType::String, "Path of an IAM user"),
+    ResponseField::new(
         "permissions_boundary_arn",
         FieldType::String,
         "Bounds of an IAM user",
     ),
-    shown(
+    ResponseField::new(
         "mfa_serial_number",
         FieldType::String,
         "Multi-factor device",
     ),
-    shown(
+    ResponseField::new(
         "invalid_data",
         FieldType::String,
         "What could not be read of an old role",

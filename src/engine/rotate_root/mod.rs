@@ -240,7 +240,7 @@ impl Owner {
 
 /// Waits until AWS accepts the new key.
 async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
-    const CONTEXT: &str = "AWS did not accept the new access key, so the old one stays";
+    const CONTEXT: &str = "the new access key could not be shown to work, so the old one stays";
     let deadline = Instant::now() + PROPAGATION_LIMIT;
     let mut proofs = 0;
     loop {
@@ -264,6 +264,10 @@ async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
                     error.kind(),
                     ErrorKind::InvalidCredentials | ErrorKind::NotFound | ErrorKind::Throttled
                 );
+                if late && error.kind() == ErrorKind::InvalidCredentials {
+                    // What there is to check of credentials is not for a key that AWS has just made.
+                    return Err(Error::invalid(format!("{CONTEXT}: {error}")));
+                }
                 if late || !passing {
                     return Err(refused(CONTEXT, &error));
                 }

@@ -11,8 +11,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::NAME;
 use super::record::{StaticCredentials, StaticRole};
-use super::{NAME, shown};
 use crate::engine::Engine;
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -25,24 +25,24 @@ use crate::secret::ExposeSecret;
 const TTL_WHILE_DUE: Duration = Duration::from_secs(10);
 
 const RESPONSE: &[ResponseField] = &[
-    shown("access_key", FieldType::String, "Access key id"),
-    shown("secret_key", FieldType::String, "Secret access key"),
-    shown(
+    ResponseField::new("access_key", FieldType::String, "Access key id"),
+    ResponseField::new("secret_key", FieldType::String, "Secret access key"),
+    ResponseField::new(
         "expiration",
         FieldType::Time,
         "When the next rotation is due",
     ),
-    shown(
+    ResponseField::new(
         "last_vault_rotation",
         FieldType::Time,
         "When this access key was made",
     ),
-    shown(
+    ResponseField::new(
         "rotation_period",
         FieldType::DurationSecond,
         "Time from one rotation to the next",
     ),
-    shown(
+    ResponseField::new(
         "ttl",
         FieldType::DurationSecond,
         "After how long to read again",

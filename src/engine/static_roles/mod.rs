@@ -121,39 +121,27 @@ const SINGLE_KEY: Field<bool> = Field::new(
 )
 .label("Single key");
 
-const fn shown(
-    name: &'static str,
-    field_type: FieldType,
-    description: &'static str,
-) -> ResponseField {
-    ResponseField {
-        name,
-        field_type,
-        description,
-    }
-}
-
 const RESPONSE: &[ResponseField] = &[
-    shown("name", FieldType::String, "Name of the static role"),
-    shown("id", FieldType::String, "AWS's own id of the IAM user"),
-    shown("username", FieldType::String, "Name of the IAM user"),
-    shown(
+    ResponseField::new("name", FieldType::String, "Name of the static role"),
+    ResponseField::new("id", FieldType::String, "AWS's own id of the IAM user"),
+    ResponseField::new("username", FieldType::String, "Name of the IAM user"),
+    ResponseField::new(
         "rotation_period",
         FieldType::DurationSecond,
         "Time from one rotation to the next",
     ),
-    shown(
+    ResponseField::new(
         "assume_role_arn",
         FieldType::String,
         "AWS role by which another account is entered",
     ),
-    shown(
+    ResponseField::new(
         "assume_role_session_name",
         FieldType::String,
         "Name of its session",
     ),
-    shown("external_id", FieldType::String, "External id"),
-    shown(
+    ResponseField::new("external_id", FieldType::String, "External id"),
+    ResponseField::new(
         "single_key",
         FieldType::Bool,
         "Whether old access keys go at once",
@@ -210,7 +198,7 @@ pub(super) fn path() -> Path<Engine> {
 }
 
 pub(super) fn list_path() -> Path<Engine> {
-    const RESPONSE: &[ResponseField] = &[shown(
+    const RESPONSE: &[ResponseField] = &[ResponseField::new(
         "keys",
         FieldType::CommaStringSlice,
         "Names of the static roles",

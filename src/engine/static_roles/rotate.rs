@@ -8,7 +8,6 @@ use super::NAME;
 use super::creds::rfc3339;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::rotate;
-use super::shown;
 use crate::engine::Engine;
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -16,12 +15,12 @@ use crate::framework::{
 use crate::logical::{Error, JsonObject, Operation, Request, Response};
 
 const RESPONSE: &[ResponseField] = &[
-    shown(
+    ResponseField::new(
         "access_key",
         FieldType::String,
         "Access key id of the new key",
     ),
-    shown(
+    ResponseField::new(
         "expiration",
         FieldType::Time,
         "When the next rotation is due",

@@ -323,7 +323,9 @@ async fn credentials_that_aws_refuses_say_what_to_check() {
         "Error creating IAM user: no AWS credentials were found (write access_key and secret_key to config/root, or give the server's environment AWS credentials)"
     );
 
-    mount.configure(json!({"secret_key": "mistyped"})).await;
+    mount
+        .configure(json!({"secret_key": "not-the-secret"}))
+        .await;
     let text = mount.read_error("creds/full").await.to_string();
     assert!(
         text.starts_with("Error creating IAM user: SignatureDoesNotMatch: "),
@@ -438,4 +440,27 @@ async fn a_host_that_cannot_read_the_configuration_is_told_apart_from_aws() {
         mount.read_error("creds/full").await.to_string(),
         "error reading root configuration: storage told to fail: Get"
     );
+}
+
+#[tokio::test]
+async fn the_log_tells_what_was_left_over_and_what_became_of_it() {
+    let mut mount = fully_configured().await;
+    mount.aws().deny("iam:PutUserPolicy");
+    mount.aws().deny("iam:DeleteUser");
+    mount.read_error("creds/full").await;
+    let [user] = mount.aws().iam_users().try_into().unwrap();
+    let user = user.user_name;
+
+    let log = mount.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("rollback tries again"));
+    assert!(line.unwrap().contains(user.as_str()), "{log}");
+    assert!(line.unwrap().contains("iam:DeleteUser"), "{log}");
+
+    mount.recover().await;
+    let log = mount.log();
+    let line = log.lines().find(|line| line.contains("rolled back"));
+    assert!(line.unwrap().contains(user.as_str()), "{log}");
+    assert!(line.unwrap().contains("Removed"), "{log}");
 }

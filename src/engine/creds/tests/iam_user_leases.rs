@@ -117,6 +117,10 @@ async fn a_config_lease_that_cannot_be_read_fails_the_renewal() {
     let error = mount.renew(&lease).await.unwrap_err();
 
     assert!(matches!(error, Error::Internal(_)), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "error reading config/lease: storage told to fail: Get"
+    );
 }
 
 #[tokio::test]

@@ -135,9 +135,9 @@ async fn a_new_key_that_aws_never_accepts_is_deleted_and_the_old_one_stays() {
 
         assert!(matches!(error, Error::Invalid(_)), "{error:?}");
         assert!(
-            error
-                .to_string()
-                .starts_with("AWS did not accept the new access key, so the old one stays: "),
+            error.to_string().starts_with(
+                "the new access key could not be shown to work, so the old one stays: "
+            ),
             "{error}"
         );
         assert!(start.elapsed() < Duration::from_mins(1));
@@ -172,4 +172,36 @@ async fn a_busy_user_is_waited_for() {
 
     assert_eq!(response.warnings, [""; 0]);
     assert_sound(&mount, "after a busy user").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_front_end_that_does_not_know_the_new_key_yet_is_asked_again() {
+    let mount = configured().await;
+    mount
+        .aws()
+        .fail_next("iam:DeleteAccessKey", 2, "InvalidClientTokenId");
+
+    let response = rotate(&mount).await.unwrap();
+
+    assert_eq!(response.warnings, [""; 0]);
+    assert_sound(&mount, "after a slow front end").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_the_proof_from_being_made_is_said_at_once() {
+    let mount = configured().await;
+    let before = keys(&mount);
+    mount
+        .aws()
+        .inject(FaultRule::on("iam:GetUser", Fault::Unreachable).skipping(1));
+    let start = tokio::time::Instant::now();
+
+    let error = rotate(&mount).await.unwrap_err();
+
+    assert_eq!(
+        error.to_string(),
+        "the new access key could not be shown to work, so the old one stays: no connection to the simulated AWS (check region and endpoints in config/root, and the server's network and proxy)"
+    );
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(keys(&mount), before);
 }

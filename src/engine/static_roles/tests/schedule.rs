@@ -100,13 +100,12 @@ async fn what_another_node_wrote_is_read_again() {
         mount.tick().await;
         assert_eq!(mount.working_key("app").await, first);
 
-        match changed {
-            Some(key) => mount.backend().invalidate_key(key).await,
+        if let Some(key) = changed {
+            mount.backend().invalidate_key(key).await;
+        } else {
             // This node becomes the active one.
-            None => {
-                let request = mount.request(Operation::Read, "", json!({}));
-                mount.backend().initialize(request.storage).await.unwrap();
-            }
+            let request = mount.request(Operation::Read, "", json!({}));
+            mount.backend().initialize(request.storage).await.unwrap();
         }
         mount.tick().await;
 
