@@ -9,7 +9,6 @@ use crate::fixture::{Fixture, Generated, SOON, fixture};
 use crate::host::{strings, text};
 use crate::process::wait_for;
 use crate::product::Product;
-use crate::settings::settings;
 
 /// All that is configured, as clients read it.
 fn configuration(fixture: &Fixture) -> BTreeMap<&'static str, Value> {
@@ -230,8 +229,4 @@ fn a_mount_of_the_hosts_own_engine_comes_over_and_goes_back_with_all_that_is_ope
     move_to(&fixture, version);
     revoke(&fixture, &after);
     fixture.generate("deploy");
-    println!(
-        "{own} to {version} and back, and over again; {}",
-        settings().host.display()
-    );
 }

@@ -364,7 +364,7 @@ fn a_user_of_another_account_is_reached_by_a_role_there() {
     let name = abroad.unique("rotator");
     // moto asks no trust policy of another account.
     let arn = abroad.assumable_role(&name, &user, ADMINISTRATOR_ACCESS);
-    assert!(!arn.contains(&fixture.aws.account()), "{arn}");
+    assert!(!arn.contains(fixture.aws.account()), "{arn}");
 
     fixture
         .host
@@ -382,7 +382,7 @@ fn a_user_of_another_account_is_reached_by_a_role_there() {
 
     let first = key(&credentials(&fixture, "abroad"));
     let owner = first.identity().expect("AWS knows the key");
-    assert!(owner.contains(&abroad.account()), "{owner}");
+    assert!(owner.contains(abroad.account()), "{owner}");
     let assumed = fixture.proxy.calls_of("AssumeRole").remove(0).parameters;
     assert_eq!(assumed["RoleArn"], arn);
     assert_eq!(assumed["RoleSessionName"], "rotation");
