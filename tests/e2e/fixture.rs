@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 use crate::settings::checkout;
 
 /// How long anything that the host does in the background may take: it rolls back once a minute.
-pub(crate) const A_ROLLBACK: Duration = Duration::from_secs(90);
+pub(crate) const A_ROLLBACK: Duration = Duration::from_secs(150);
 /// How long a revocation that the host queued may take.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
