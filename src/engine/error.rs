@@ -46,6 +46,13 @@ pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
             "check region and endpoints in config/root, and the server's network and proxy"
                 .to_owned()
         }
+        ErrorKind::Invalid
+            if error
+                .code()
+                .is_some_and(|code| code.starts_with("MalformedPolicyDocument")) =>
+        {
+            "check policy_document of the role".to_owned()
+        }
         ErrorKind::Throttled => {
             format!("AWS limits how often this account may call {operation}; try again later")
         }
