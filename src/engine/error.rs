@@ -35,7 +35,8 @@ pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
         // Granting does not help there, and AWS says which policy forbids it.
         ErrorKind::Denied if error.message().contains("explicit deny") => return None,
         ErrorKind::Denied => {
-            format!("grant {operation} to the AWS credentials that this engine uses")
+            let action = denied_action(error.message()).unwrap_or(operation);
+            format!("grant {action} to the AWS credentials that this engine uses")
         }
         ErrorKind::InvalidCredentials => invalid_credentials(error).to_owned(),
         ErrorKind::NoCredentials => {
@@ -44,6 +45,13 @@ pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
         ErrorKind::Unreachable => {
             "check region and endpoints in config/root, and the server's network and proxy"
                 .to_owned()
+        }
+        ErrorKind::Invalid
+            if error
+                .code()
+                .is_some_and(|code| code.starts_with("MalformedPolicyDocument")) =>
+        {
+            "check policy_document of the role".to_owned()
         }
         ErrorKind::Throttled => {
             format!("AWS limits how often this account may call {operation}; try again later")
@@ -66,5 +74,27 @@ fn invalid_credentials(error: &aws::Error) -> &'static str {
         _ => {
             "AWS does not accept the credentials of this engine: check access_key and secret_key in config/root, or the server's AWS credentials if there are none; AWS may need some seconds to accept new ones"
         }
+    }
+}
+
+/// The action that AWS says is missing. It need not be the call: a user with tags also needs
+/// `iam:TagUser`.
+fn denied_action(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let action = rest.split_whitespace().next()?;
+    action.contains(':').then_some(action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_action_to_grant_is_the_one_that_aws_names() {
+        let message = "User: arn:aws:iam::111122223333:user/vault is not authorized to perform: iam:TagUser on resource: arn:aws:iam::111122223333:user/x because no identity-based policy allows the iam:TagUser action";
+
+        assert_eq!(denied_action(message), Some("iam:TagUser"));
+        assert_eq!(denied_action("Access denied"), None);
+        assert_eq!(denied_action("not authorized to perform: this"), None);
     }
 }

@@ -15,7 +15,7 @@ use crate::proxy::Proxy;
 use crate::settings::checkout;
 
 /// How long anything that the host does in the background may take: it rolls back once a minute.
-pub(crate) const A_ROLLBACK: Duration = Duration::from_secs(90);
+pub(crate) const A_ROLLBACK: Duration = Duration::from_secs(150);
 /// How long a revocation that the host queued may take.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -163,14 +163,32 @@ impl Fixture {
             .succeeded();
     }
 
-    /// Makes every entry of the write-ahead log old enough to be rolled back: the engine leaves
-    /// younger ones than five minutes alone, for their request may still be under way.
+    /// Reloads the plugin, and waits for the new process.
+    pub(crate) fn reload(&self) {
+        let before = self.host.plugin_processes();
+        self.host
+            .write("sys/plugins/reload/backend", &json!({ "plugin": "aws" }))
+            .body();
+        wait_for("a new process", SOON, || {
+            let now = self.host.plugin_processes();
+            (now.len() == 1 && now != before).then_some(())
+        });
+    }
+
+    /// Makes every entry of the write-ahead log old enough to be rolled back, and what AWS made
+    /// meanwhile as old as that: the engine leaves entries that are younger than five minutes alone,
+    /// for their request may still be under way.
     pub(crate) fn age_wal_entries(&self) {
+        const AGE: Duration = Duration::from_mins(6);
+        self.proxy.age(AGE);
         for id in self.host.stored_keys("aws", "wal") {
             let key = format!("wal/{id}");
-            let mut entry = self.host.stored("aws", &key);
-            let created_at = entry["created_at"].as_i64().expect("seconds");
-            entry["created_at"] = json!(created_at - 6 * 60);
+            // Another request may be done with it meanwhile.
+            let Some(mut entry) = self.host.find_stored("aws", &key) else {
+                continue;
+            };
+            let created_at = entry["created_at"].as_u64().expect("seconds");
+            entry["created_at"] = json!(created_at - AGE.as_secs());
             self.host.store("aws", &key, &entry);
         }
     }

@@ -35,12 +35,18 @@ mod proxy;
 mod settings;
 
 // The tests, by topic.
+mod changes;
+mod clients;
 mod crashes;
 mod leases;
+mod migration;
 mod mounts;
 mod permissions;
 mod refusals;
 mod registration;
 mod removal;
 mod seals;
+mod sessions;
+mod static_roles;
+mod stored;
 mod walkthrough;

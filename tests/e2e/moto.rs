@@ -1,4 +1,5 @@
-//! The AWS of all tests: one moto server per run of the test binary, seeded with one administrator.
+//! The AWS of all tests: one moto server per run of the test binary, with two accounts that are
+//! seeded with an administrator each.
 
 use std::fs;
 use std::process::Command;
@@ -10,14 +11,16 @@ use crate::process::{Server, wait_for};
 use crate::settings::{checkout, settings};
 
 /// The calls that seed it; moto lets just as many pass unchecked.
-const SEEDING_CALLS: &str = "3";
+const SEEDING_CALLS: &str = "6";
 
 /// A running moto.
 pub(crate) struct Moto {
     /// As `127.0.0.1:port`.
     pub(crate) address: String,
-    /// Keys of a user that may do everything.
+    /// Keys of a user that may do everything in the account of the tests.
     pub(crate) administrator: KeyPair,
+    /// Keys of a user that may do everything in another account.
+    pub(crate) administrator_abroad: KeyPair,
     _server: Server,
 }
 
@@ -42,10 +45,10 @@ pub(crate) fn moto() -> &'static Moto {
             let (_, after) = log.split_once("Running on http://")?;
             Some(after.split_once('\n')?.0.trim().to_owned())
         });
-        let administrator = aws::seed(&address);
         Moto {
+            administrator: aws::seed(&address, aws::ACCOUNT),
+            administrator_abroad: aws::seed(&address, aws::ACCOUNT_ABROAD),
             address,
-            administrator,
             _server: server,
         }
     })

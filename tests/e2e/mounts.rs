@@ -70,17 +70,9 @@ fn a_reloaded_plugin_knows_its_configuration_roles_and_leases() {
         &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
     );
     let before = fixture.generate("deploy");
-    let processes = fixture.host.plugin_processes();
 
-    fixture
-        .host
-        .write("sys/plugins/reload/backend", &json!({ "plugin": "aws" }))
-        .body();
+    fixture.reload();
 
-    wait_for("a new process", crate::fixture::SOON, || {
-        let now = fixture.host.plugin_processes();
-        (now.len() == 1 && now != processes).then_some(())
-    });
     fixture.generate("deploy");
     fixture.revoke(&before.lease);
     assert!(!fixture.aws.has_user(&before.user));

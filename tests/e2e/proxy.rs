@@ -10,6 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use crate::aws::has_keys_groups_or_password;
 use crate::moto::moto;
 
@@ -30,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) action: String,
     /// Its parameters, such as `UserName`.
     pub(crate) parameters: BTreeMap<String, String>,
+    /// The id of the key that signed it.
+    pub(crate) access_key: String,
 }
 
 /// What is to happen to calls of one action.
@@ -47,6 +52,8 @@ struct State {
     calls: Vec<Call>,
     secrets: Vec<String>,
     rules: Vec<(String, usize, Effect)>,
+    /// By how much what AWS made is older in its answers than it is.
+    age: Duration,
     closed: bool,
 }
 
@@ -112,6 +119,11 @@ impl Proxy {
     /// Lets everything pass again.
     pub(crate) fn let_pass(&self) {
         lock(&self.state).rules.clear();
+    }
+
+    /// From now on AWS says of everything that it made it so much earlier.
+    pub(crate) fn age(&self, by: Duration) {
+        lock(&self.state).age += by;
     }
 
     /// All calls so far, in order of arrival, including those that were made to fail.
@@ -235,7 +247,7 @@ impl Gate {
 fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(plugin.try_clone()?);
     while let Some(request) = Message::read(&mut reader)? {
-        let call = Call::parse(&request.body);
+        let call = Call::parse(&request);
         let effect = {
             let mut state = lock(state);
             if state.closed {
@@ -253,10 +265,11 @@ fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             Some(Effect::HoldBefore(gate)) => gate.pass(),
             Some(Effect::LoseAnswer | Effect::HoldAfter(_)) | None => {}
         }
-        let answer = match call.answer_of_aws() {
+        let mut answer = match call.answer_of_aws() {
             Some(answer) => answer,
             None => forward(&request)?,
         };
+        answer.age(lock(state).age);
         lock(state).remember_secrets(&answer.body);
         match &effect {
             Some(Effect::HoldAfter(gate)) => gate.pass(),
@@ -326,6 +339,22 @@ impl Message {
         Ok(Some(Self { head, body }))
     }
 
+    /// Makes every date of creation in an answer earlier, by whole seconds.
+    fn age(&mut self, by: Duration) {
+        const DATE: &str = "<CreateDate>";
+        /// The length of `2026-01-02T03:04:05`, after which fractions may follow.
+        const SECONDS: usize = 19;
+        let mut body = String::from_utf8_lossy(&self.body).into_owned();
+        for (at, _) in body.clone().match_indices(DATE) {
+            let at = at + DATE.len()..at + DATE.len() + SECONDS;
+            let date = format!("{}Z", &body[at.clone()]);
+            let date = OffsetDateTime::parse(&date, &Rfc3339).expect("AWS sends dates") - by;
+            let date = date.format(&Rfc3339).expect("a date");
+            body.replace_range(at, date.trim_end_matches('Z'));
+        }
+        self.body = body.into_bytes();
+    }
+
     fn answer(status: u16, body: String) -> Self {
         let head = format!(
             "HTTP/1.1 {status} Answer\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n",
@@ -346,8 +375,8 @@ impl Message {
 
 impl Call {
     /// From the form that every call to IAM and STS is.
-    fn parse(body: &[u8]) -> Self {
-        let mut parameters: BTreeMap<String, String> = String::from_utf8_lossy(body)
+    fn parse(request: &Message) -> Self {
+        let mut parameters: BTreeMap<String, String> = String::from_utf8_lossy(&request.body)
             .split('&')
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (decode(name), decode(value)))
@@ -355,6 +384,11 @@ impl Call {
         Self {
             action: parameters.remove("Action").unwrap_or_default(),
             parameters,
+            access_key: request
+                .head
+                .split_once("Credential=")
+                .and_then(|(_, scope)| Some(scope.split_once('/')?.0.to_owned()))
+                .unwrap_or_default(),
         }
     }
 

@@ -140,6 +140,7 @@ fn a_document_that_aws_refuses_leaves_no_user_behind() {
     let refusal = fixture.host.read("aws/creds/deploy").refused(400);
 
     assert!(refusal.contains("MalformedPolicyDocument"), "{refusal}");
+    assert!(refusal.contains("policy_document of the role"), "{refusal}");
     assert_nothing_is_left(&fixture);
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) host: PathBuf,
     /// The AWS: `MOTO_SERVER`, else the moto of `scripts/environment`.
     pub(crate) moto: PathBuf,
+    /// A Python that has hvac: `PYTHON`, else the one of `scripts/environment`.
+    pub(crate) python: PathBuf,
 }
 
 /// Read once, at the first test.
@@ -37,8 +39,14 @@ pub(crate) fn settings() -> &'static Settings {
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_vault-plugin-secrets-aws").into()),
             host: given("HOST_BIN").unwrap_or_else(|| from_environment("BAO")),
             moto: given("MOTO_SERVER").unwrap_or_else(|| from_environment("MOTO_SERVER")),
+            python: given("PYTHON").unwrap_or_else(|| from_environment("PYTHON")),
         };
-        for path in [&settings.plugin, &settings.host, &settings.moto] {
+        for path in [
+            &settings.plugin,
+            &settings.host,
+            &settings.moto,
+            &settings.python,
+        ] {
             assert!(path.is_file(), "{} is not a file", path.display());
         }
         settings

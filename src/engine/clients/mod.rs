@@ -252,8 +252,8 @@ impl Connected {
         self.caller.get_or_try_init(ask).await.ok()
     }
 
-    /// Whether STS takes our credentials; `None` when it does not say.
-    pub(crate) async fn sts_accepts_us(&self) -> Option<bool> {
+    /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
+    pub(crate) async fn sts_accepts_us(&self) -> Result<bool, aws::Error> {
         self.sts.accepts_us().await
     }
 }

@@ -47,17 +47,20 @@ impl StsCandidates {
         chosen.await.cloned()
     }
 
-    /// Whether STS takes our credentials; `None` when it does not say.
-    pub(super) async fn accepts_us(&self) -> Option<bool> {
-        let refused = |error: &aws::Error| error.kind() == ErrorKind::InvalidCredentials;
-        let all_refused = match self.choose().await {
+    /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
+    pub(super) async fn accepts_us(&self) -> Result<bool, aws::Error> {
+        let failures = match self.choose().await {
             Ok(sts) => match sts.get_caller_identity().await {
-                Ok(_) => return Some(true),
-                Err(error) => refused(&error),
+                Ok(_) => return Ok(true),
+                Err(error) => vec![error],
             },
-            Err(NoSts(failures)) => failures.iter().all(|(_, error)| refused(error)),
+            Err(NoSts(failures)) => failures.into_iter().map(|(_, error)| error).collect(),
         };
-        all_refused.then_some(false)
+        let refused = |error: &aws::Error| error.kind() == ErrorKind::InvalidCredentials;
+        if !failures.iter().all(refused) {
+            return Ok(false);
+        }
+        failures.into_iter().next().map_or(Ok(false), Err)
     }
 }
 

@@ -14,17 +14,18 @@ use std::time::Duration;
 use futures_util::join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 pub(super) use undo::roll_back;
 
+use super::access_keys::{self, until_accepted};
 use super::clients::Connected;
 use super::config_root::RootConfig;
 use super::error::{explain, refused};
 use super::rollback::Work;
-use super::{Engine, access_keys, busy};
+use super::{Engine, busy};
 use crate::aws::limit::{LimitedIam, Purpose};
-use crate::aws::{AccessKey, AccessKeyId, ErrorKind, Iam, UserName};
+use crate::aws::{self, AccessKey, AccessKeyId, ErrorKind, Iam, UserName};
 use crate::framework::wal::{self, WalId};
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -33,9 +34,6 @@ use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage, S
 
 /// How long AWS may take to accept a new key everywhere; some seconds are usual.
 const PROPAGATION_LIMIT: Duration = Duration::from_secs(45);
-/// Successive answers that count as proof. AWS has many front ends, and one may know the key first.
-const PROOFS: u32 = 3;
-const PROOF_INTERVAL: Duration = Duration::from_millis(300);
 /// How long STS may take to say whether it accepts a key. It may be out of reach for good reason.
 const STS_LIMIT: Duration = Duration::from_secs(5);
 /// How long requests that began with the old key may take to end.
@@ -159,8 +157,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         "access_key".to_owned(),
         Value::from(next.root.access_key.as_str()),
     )]));
-    let iam = next.iam.for_purpose(Purpose::Undo);
-    match access_keys::delete(&iam, &owner.user_name, &old_id).await {
+    match delete_old(&next, &owner, &old_id).await {
         Ok(()) => forget(storage, &entry).await,
         Err(error) => {
             let text = explain(&error);
@@ -198,7 +195,7 @@ impl Owner {
         Ok(Self {
             iam,
             user_name,
-            known_to_sts: accepted == Ok(Some(true)),
+            known_to_sts: matches!(accepted, Ok(Ok(true))),
         })
     }
 
@@ -244,44 +241,37 @@ impl Owner {
 /// Waits until AWS accepts the new key.
 async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
     const CONTEXT: &str = "the new access key could not be shown to work, so the old one stays";
-    let deadline = Instant::now() + PROPAGATION_LIMIT;
-    let iam = next.iam.for_purpose(Purpose::Issue);
-    let mut proofs = 0;
-    loop {
-        let sts = async {
-            // Only a clear no counts: STS may be out of reach for a while.
-            !by_sts || timeout(STS_LIMIT, next.sts_accepts_us()).await != Ok(Some(false))
-        };
-        let (user, accepted_by_sts) = join!(iam.get_user(None), sts);
-        let late = Instant::now() > deadline;
-        match user {
-            Ok(_) if accepted_by_sts => proofs += 1,
-            Ok(_) if late => {
-                return Err(Error::invalid(format!(
-                    "{CONTEXT}: sts:GetCallerIdentity still refuses it"
-                )));
-            }
-            Ok(_) => proofs = 0,
-            Err(error) => {
-                proofs = 0;
-                let passing = matches!(
-                    error.kind(),
-                    ErrorKind::InvalidCredentials | ErrorKind::NotFound | ErrorKind::Throttled
-                );
-                if late && error.kind() == ErrorKind::InvalidCredentials {
-                    // What there is to check of credentials is not for a key that AWS has just made.
-                    return Err(Error::invalid(format!("{CONTEXT}: {error}")));
-                }
-                if late || !passing {
-                    return Err(refused(CONTEXT, &error));
-                }
-            }
-        }
-        if proofs == PROOFS {
+    let sts = async || {
+        if !by_sts {
             return Ok(());
         }
-        tokio::time::sleep(PROOF_INTERVAL).await;
-    }
+        match timeout(STS_LIMIT, next.sts_accepts_us()).await {
+            Ok(Err(refusal)) => Err(refusal),
+            // Only a clear no counts: STS may be out of reach for a while.
+            _ => Ok(()),
+        }
+    };
+    let iam = next.iam.for_purpose(Purpose::Issue);
+    let both = async || {
+        let (user, sts) = join!(iam.get_user(None), sts());
+        user.and(sts)
+    };
+    until_accepted(PROPAGATION_LIMIT, both)
+        .await
+        .map_err(|error| match error.kind() {
+            // What there is to check of credentials is not for a key that AWS has just made.
+            ErrorKind::InvalidCredentials => Error::invalid(format!("{CONTEXT}: {error}")),
+            _ => refused(CONTEXT, &error),
+        })
+}
+
+/// Deletes the key that was in use before, with the new one.
+async fn delete_old(next: &Connected, owner: &Owner, id: &AccessKeyId) -> Result<(), aws::Error> {
+    // Even when most of AWS knows the new key, the next front end may not.
+    let passing = |error: &aws::Error| error.kind() == ErrorKind::InvalidCredentials;
+    let iam = next.iam.for_purpose(Purpose::Undo);
+    let delete = || access_keys::delete(&iam, &owner.user_name, id);
+    busy::retry_when(passing, delete).await
 }
 
 /// Deletes an entry that has nothing to undo any more; rollback would find that out as well.

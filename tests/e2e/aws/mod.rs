@@ -6,7 +6,9 @@ mod user;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_iam::operation::create_access_key::CreateAccessKeyOutput;
 use aws_sdk_iam::types::StatusType;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::json;
 
 pub(crate) use self::calls::{KeyPair, run};
@@ -14,6 +16,10 @@ use self::calls::{code, iam};
 pub(crate) use self::user::User;
 use crate::moto::moto;
 
+/// The account of the tests, which is moto's default.
+pub(crate) const ACCOUNT: &str = "123456789012";
+/// Another account.
+pub(crate) const ACCOUNT_ABROAD: &str = "210987654321";
 /// A managed policy that allows everything.
 pub(crate) const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 /// A managed policy that allows every read.
@@ -29,6 +35,7 @@ pub(crate) struct Aws {
     pub(crate) root_user: String,
     /// Its first key pair.
     pub(crate) root: KeyPair,
+    account: &'static str,
     /// Calls as an administrator, past the proxy.
     iam: aws_sdk_iam::Client,
     number: usize,
@@ -37,17 +44,32 @@ pub(crate) struct Aws {
 impl Aws {
     /// Makes the root user and its key.
     pub(crate) fn new() -> Self {
+        Self::of(ACCOUNT, &moto().administrator)
+    }
+
+    /// The same in another account.
+    pub(crate) fn abroad() -> Self {
+        Self::of(ACCOUNT_ABROAD, &moto().administrator_abroad)
+    }
+
+    fn of(account: &'static str, administrator: &KeyPair) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let iam = iam(&moto().address, &moto().administrator);
+        let iam = iam(&moto().address, administrator);
         let root_user = format!("root-{number}");
-        let root = run(user_with_key(&iam, &root_user));
+        let root = run(user_with_key(&iam, account, &root_user));
         Self {
             root_user,
             root,
+            account,
             iam,
             number,
         }
+    }
+
+    /// The account's id.
+    pub(crate) fn account(&self) -> &str {
+        self.account
     }
 
     /// A name that no other test has.
@@ -82,6 +104,11 @@ impl Aws {
         .expect("the denial is taken away");
     }
 
+    /// Makes a user without anything.
+    pub(crate) fn person(&self, name: &str) {
+        run(self.iam.create_user().user_name(name).send()).expect("the user is made");
+    }
+
     /// Makes a group that has the policy of that ARN.
     pub(crate) fn group(&self, name: &str, policy_arn: &str) {
         run(async {
@@ -109,7 +136,7 @@ impl Aws {
 
     /// Makes one more key for a user.
     pub(crate) fn add_key(&self, user: &str) -> KeyPair {
-        run(key_for(&self.iam, user)).expect("the key is made")
+        key_pair(run(self.iam.create_access_key().user_name(user).send()).expect("the key is made"))
     }
 
     /// Makes an IAM role that `user` may assume and that has the policy of that ARN; its ARN.
@@ -190,17 +217,6 @@ impl Aws {
             .group_name(group)
             .send())
         .expect("the user joins");
-    }
-
-    /// Deletes one of a user's keys.
-    pub(crate) fn delete_key(&self, user: &str, key: &str) {
-        run(self
-            .iam
-            .delete_access_key()
-            .user_name(user)
-            .access_key_id(key)
-            .send())
-        .expect("the key is deleted");
     }
 
     /// Switches all of a user's keys off.
@@ -292,42 +308,57 @@ pub(crate) fn has_keys_groups_or_password(user: &str) -> bool {
     })
 }
 
-/// Makes the administrator of a new AWS at `address` with three calls that it does not check.
-pub(crate) fn seed(address: &str) -> KeyPair {
+/// Makes the administrator of an account of a new AWS at `address`, with three calls that it does
+/// not check.
+pub(crate) fn seed(address: &str, account: &'static str) -> KeyPair {
     let anybody = KeyPair {
         access_key: "anybody".to_owned(),
         secret_key: "anything".to_owned(),
         session_token: None,
     };
-    run(user_with_key(&iam(address, &anybody), "administrator"))
+    run(user_with_key(
+        &iam(address, &anybody),
+        account,
+        "administrator",
+    ))
 }
 
-async fn user_with_key(iam: &aws_sdk_iam::Client, name: &str) -> KeyPair {
+async fn user_with_key(iam: &aws_sdk_iam::Client, account: &'static str, name: &str) -> KeyPair {
+    // By this moto knows the account of a caller that it does not know.
+    let in_account = move |request: &mut HttpRequest| {
+        request.headers_mut().insert("x-moto-account-id", account);
+    };
     iam.create_user()
         .user_name(name)
+        .customize()
+        .mutate_request(in_account)
         .send()
         .await
         .expect("the user is made");
     iam.attach_user_policy()
         .user_name(name)
         .policy_arn(ADMINISTRATOR_ACCESS)
+        .customize()
+        .mutate_request(in_account)
         .send()
         .await
         .expect("the policy is attached");
-    key_for(iam, name).await.expect("the key is made")
-}
-
-async fn key_for(iam: &aws_sdk_iam::Client, user: &str) -> Result<KeyPair, aws_sdk_iam::Error> {
     let key = iam
         .create_access_key()
-        .user_name(user)
+        .user_name(name)
+        .customize()
+        .mutate_request(in_account)
         .send()
-        .await?
-        .access_key
-        .expect("the answer has a key");
-    Ok(KeyPair {
+        .await
+        .expect("the key is made");
+    key_pair(key)
+}
+
+fn key_pair(answer: CreateAccessKeyOutput) -> KeyPair {
+    let key = answer.access_key.expect("the answer has a key");
+    KeyPair {
         access_key: key.access_key_id,
         secret_key: key.secret_access_key,
         session_token: None,
-    })
+    }
 }

@@ -108,7 +108,10 @@ impl Host {
                 .args(arguments(port))
                 .env("HOME", &home)
                 // Credentials come from the configuration or not at all.
-                .env("AWS_EC2_METADATA_DISABLED", "true");
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                // Whatever goes wrong, nothing speaks to the AWS of real people: that takes https,
+                // and nobody listens here.
+                .env("HTTPS_PROXY", "http://127.0.0.1:9");
             let server = Server::start(&command, &directory.join("host.log"));
             let agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
@@ -252,12 +255,18 @@ impl Host {
 
     /// Installs the plugin under test and registers it as `aws`.
     pub(crate) fn register_plugin(&self) {
+        self.register_plugin_as(None);
+    }
+
+    /// As [`register_plugin`](Self::register_plugin), with a version.
+    pub(crate) fn register_plugin_as(&self, version: Option<&str>) {
         self.install(&settings().plugin, "vault-plugin-secrets-aws");
         self.write(
             "sys/plugins/catalog/secret/aws",
             &json!({
                 "command": "vault-plugin-secrets-aws",
                 "sha256": sha256(&settings().plugin),
+                "version": version,
             }),
         )
         .succeeded();
@@ -299,17 +308,30 @@ impl Host {
 
     /// The JSON stored under `key` in a mount's own storage.
     pub(crate) fn stored(&self, mount: &str, key: &str) -> Value {
-        let data = self
-            .read(&format!("sys/raw/logical/{}/{key}", self.uuid(mount)))
-            .succeeded();
-        serde_json::from_str(&text(&data["value"])).expect("JSON is stored")
+        let found = self.find_stored(mount, key);
+        found.unwrap_or_else(|| panic!("nothing is stored under {key}"))
+    }
+
+    /// As [`stored`](Self::stored), of a key that may not be there.
+    pub(crate) fn find_stored(&self, mount: &str, key: &str) -> Option<Value> {
+        let answer = self.read(&format!("sys/raw/logical/{}/{key}", self.uuid(mount)));
+        if answer.status == 404 {
+            return None;
+        }
+        let value = text(&answer.succeeded()["value"]);
+        Some(serde_json::from_str(&value).expect("JSON is stored"))
     }
 
     /// Puts JSON into a mount's own storage, behind the plugin's back.
     pub(crate) fn store(&self, mount: &str, key: &str, value: &Value) {
+        self.store_text(mount, key, &value.to_string());
+    }
+
+    /// Puts a text into a mount's own storage, behind the plugin's back.
+    pub(crate) fn store_text(&self, mount: &str, key: &str, value: &str) {
         self.write(
             &format!("sys/raw/logical/{}/{key}", self.uuid(mount)),
-            &json!({ "value": value.to_string() }),
+            &json!({ "value": value }),
         )
         .succeeded();
     }

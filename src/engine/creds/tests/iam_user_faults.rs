@@ -357,6 +357,32 @@ async fn credentials_that_aws_refuses_say_what_to_check() {
 }
 
 #[tokio::test]
+async fn the_next_step_fits_what_aws_says() {
+    for (code, step) in [
+        ("RequestTimeTooSkewed", " (check the server's clock)"),
+        (
+            "AccessDenied",
+            " (grant iam:CreateUser to the AWS credentials that this engine uses)",
+        ),
+        ("ServiceFailure", "The request processing has failed"),
+        ("LimitExceeded", "was told to answer so."),
+    ] {
+        let mount = fully_configured().await;
+        mount
+            .aws()
+            .inject(FaultRule::on("iam:CreateUser", Fault::Code(code)));
+
+        let text = mount.read_error("creds/full").await.to_string();
+
+        assert!(
+            text.starts_with(&format!("Error creating IAM user: {code}: ")),
+            "{text}"
+        );
+        assert!(text.ends_with(step), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn aws_is_not_asked_when_the_log_of_unfinished_work_cannot_be_written() {
     let mount = fully_configured().await;
     mount.aws().forget_calls();
