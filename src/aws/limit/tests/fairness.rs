@@ -10,7 +10,6 @@ async fn mounts_of_one_account_share_its_rate_and_take_turns() {
     let few = Scene::load(&other, Purpose::Revoke, 100);
 
     let (few, many) = (last(few).await, last(many).await);
-    eprintln!("MEASURED few {few:?} many {many:?}");
     // Half the rate for the one that came later, and all that AWS takes for both.
     assert!((9..=12).contains(&few.as_secs()), "{few:?}");
     assert!((24..=28).contains(&many.as_secs()), "{many:?}");

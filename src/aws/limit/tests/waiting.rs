@@ -154,7 +154,6 @@ async fn an_operation_that_aws_always_throttles_does_not_take_the_turns_of_other
     sleep(Duration::from_secs(5)).await;
 
     let served = last(Scene::load(&iam, Purpose::Background, 50)).await;
-    eprintln!("MEASURED beside a stuck one {served:?}");
 
     assert!(served <= Duration::from_secs(20), "{served:?}");
     stuck.await.unwrap().unwrap_err();

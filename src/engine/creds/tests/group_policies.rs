@@ -58,7 +58,7 @@ fn federated(groups: &str) -> Value {
     })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_policies_of_groups_narrow_a_session_in_the_order_of_the_groups() {
     const BOTH: &str = r#"{"Version":"2012-10-17","Statement":[{"Action":"s3:*","Effect":"Allow","Resource":"*"},{"Action":"ec2:*","Effect":"Allow","Resource":"*"}]}"#;
     let mount = mount().await;
@@ -83,7 +83,7 @@ async fn the_policies_of_groups_narrow_a_session_in_the_order_of_the_groups() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_roles_own_policies_stand_with_those_of_its_groups() {
     let mount = mount().await;
     let mut role = federated("inline,managed");
@@ -106,7 +106,7 @@ async fn the_roles_own_policies_stand_with_those_of_its_groups() {
     assert_eq!(arns, ["arn:aws:iam::aws:policy/SecurityAudit", READ_ONLY]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_inline_policies_of_groups_the_roles_document_goes_out_as_it_is() {
     let mount = mount().await;
     let mut role = assumed("managed");
@@ -117,7 +117,7 @@ async fn without_inline_policies_of_groups_the_roles_document_goes_out_as_it_is(
     assert_eq!(session.policy.as_deref(), Some(S3));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn groups_without_policies_narrow_nothing_which_is_told() {
     let mount = mount().await;
     mount.write("roles/x", assumed("empty")).await;
@@ -130,7 +130,7 @@ async fn groups_without_policies_narrow_nothing_which_is_told() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_groups_iam_is_not_asked() {
     let mount = mount().await;
 
@@ -159,7 +159,7 @@ async fn however_many_groups_there_are_a_session_takes_three_round_trips() {
     assert_eq!(mount.aws().calls_of("iam:GetGroupPolicy").len(), 15);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_token_has_no_groups() {
     let mount = mount().await;
     let role = json!({"credential_type": "session_token", "iam_groups": "inline"});
@@ -176,7 +176,7 @@ async fn a_session_token_has_no_groups() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_group_that_cannot_be_read_is_named() {
     let mount = mount().await;
     mount.write("roles/x", assumed("inline,nowhere")).await;
@@ -193,7 +193,7 @@ async fn a_group_that_cannot_be_read_is_named() {
     assert!(text.contains("grant iam:GetGroupPolicy"), "{text}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn throttled_reads_of_groups_are_told_as_such() {
     let mount = mount().await;
     mount.write("roles/x", assumed("inline")).await;
@@ -207,7 +207,7 @@ async fn throttled_reads_of_groups_are_told_as_such() {
     assert!(matches!(error, Error::UpstreamRateLimited(_)), "{error:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stored_document_that_is_no_policy_is_refused() {
     let mount = mount().await;
     let stored = json!({

@@ -25,7 +25,7 @@ async fn fully_configured() -> TestMount {
     mount
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_named_and_the_half_made_user_goes_at_once() {
     for (operation, beginning) in CALLS {
         let mount = fully_configured().await;
@@ -47,7 +47,7 @@ async fn a_missing_permission_is_named_and_the_half_made_user_goes_at_once() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_the_permission_to_undo_the_user_goes_when_it_is_granted() {
     for undo in [
         "iam:DeleteAccessKey",
@@ -72,7 +72,7 @@ async fn without_the_permission_to_undo_the_user_goes_when_it_is_granted() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rollback_that_fails_says_which_permission_it_lacks_and_comes_again() {
     let mut mount = fully_configured().await;
     mount.aws().deny("iam:PutUserPolicy");
@@ -92,7 +92,7 @@ async fn a_rollback_that_fails_says_which_permission_it_lacks_and_comes_again() 
     mount.assert_nothing_left();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_role_names_and_aws_does_not_know_is_said_and_undone_at_once() {
     let mount = TestMount::configured().await;
     let unknown = mount.aws().arn("iam", "policy/unknown");
@@ -183,7 +183,7 @@ async fn a_user_of_that_name_that_is_older_than_the_wal_entry_is_left_alone() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unreachable_aws_is_told_from_one_that_says_no() {
     let mount = fully_configured().await;
     mount
@@ -199,7 +199,7 @@ async fn an_unreachable_aws_is_told_from_one_that_says_no() {
     mount.assert_nothing_left();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn throttling_is_a_502_with_the_words_of_aws() {
     for (operation, beginning) in CALLS {
         let mut mount = fully_configured().await;
@@ -356,7 +356,7 @@ async fn credentials_that_aws_refuses_say_what_to_check() {
     mount.assert_nothing_left();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_next_step_fits_what_aws_says() {
     for (code, step) in [
         ("RequestTimeTooSkewed", " (check the server's clock)"),
@@ -382,7 +382,7 @@ async fn the_next_step_fits_what_aws_says() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn aws_is_not_asked_when_the_log_of_unfinished_work_cannot_be_written() {
     let mount = fully_configured().await;
     mount.aws().forget_calls();
@@ -397,7 +397,7 @@ async fn aws_is_not_asked_when_the_log_of_unfinished_work_cannot_be_written() {
     assert_eq!(mount.aws().operations(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_node_that_may_not_write_lets_the_host_forward_the_request() {
     let mount = fully_configured().await;
     mount.aws().forget_calls();
@@ -412,7 +412,7 @@ async fn a_node_that_may_not_write_lets_the_host_forward_the_request() {
     assert_eq!(mount.aws().operations(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nobody_gets_a_user_that_rollback_would_remove() {
     for fault in [StorageFault::Delete, StorageFault::ReadOnly] {
         let mut mount = fully_configured().await;
@@ -444,7 +444,7 @@ async fn nobody_gets_a_user_that_rollback_would_remove() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_host_that_cannot_read_the_configuration_is_told_apart_from_aws() {
     let mount = fully_configured().await;
     for (key, expected) in [
@@ -468,7 +468,7 @@ async fn a_host_that_cannot_read_the_configuration_is_told_apart_from_aws() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_log_tells_what_was_left_over_and_what_became_of_it() {
     let mut mount = fully_configured().await;
     mount.aws().deny("iam:PutUserPolicy");

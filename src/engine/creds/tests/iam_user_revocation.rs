@@ -24,7 +24,7 @@ fn grow_old(mount: &TestMount) {
     mount.clock().advance(Duration::from_mins(6));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_call_that_is_denied_is_named_and_the_key_goes_first() {
     for operation in [
         "iam:DeleteAccessKey",
@@ -166,7 +166,7 @@ async fn a_user_that_people_added_to_goes_with_all_they_added() {
     assert_eq!(trips, 5, "known parts, user, lists, the rest, user");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_people_took_away_is_not_missed() {
     let (mount, lease) = issued().await;
     mount.aws().change_user(lease.text("username"), |user| {
@@ -182,7 +182,7 @@ async fn what_people_took_away_is_not_missed() {
     assert_eq!(mount.aws().calls().len(), 7);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_is_revoked_without_asking_aws() {
     let (mount, mut lease) = issued().await;
     lease.secret.internal_data = JsonObject::from_iter([
@@ -195,7 +195,7 @@ async fn a_session_is_revoked_without_asking_aws() {
     assert_eq!(mount.aws().operations(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_cannot_be_understood_says_so() {
     for (internal, expected) in [
         (
@@ -273,7 +273,7 @@ async fn a_user_that_is_gone_counts_as_revoked_also_when_sts_is_out_of_reach() {
     mount.revoke(&lease).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_credentials_a_revocation_says_what_to_write() {
     let (mount, lease) = issued().await;
     mount

@@ -62,7 +62,8 @@ fn elapsed(calls: &[Call], operation: &str) -> Duration {
     let done = calls
         .iter()
         .filter(|call| call.operation == operation && call.outcome == Some(Outcome::Done));
-    done.filter_map(|call| call.ended).max().unwrap() - calls[0].began
+    let last = done.filter_map(|call| call.ended).max().unwrap();
+    last.checked_sub(calls[0].began).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,12 +91,6 @@ async fn a_storm_is_served_as_fast_as_aws_takes_it_and_hardly_a_call_is_wasted()
     );
     let keys_dead = elapsed(&calls, "iam:DeleteAccessKey");
     assert!(keys_dead <= Duration::from_secs(9), "{keys_dead:?}");
-    eprintln!(
-        "MEASURED {:?} refused {} of {} keys {keys_dead:?}",
-        start.elapsed(),
-        refused(&calls),
-        calls.len()
-    );
     mount.assert_nothing_left();
 }
 
@@ -113,7 +108,6 @@ async fn who_asks_for_credentials_in_a_storm_does_not_wait_for_its_end() {
     let (failures, (lease, elapsed)) = join!(revoke_all(&mount, &leases), issue);
 
     assert!(failures.is_empty(), "{failures:?}");
-    eprintln!("MEASURED issue {elapsed:?}");
     assert!(elapsed <= Duration::from_secs(2), "{elapsed:?}");
     mount.revoke(&lease).await.unwrap();
     mount.assert_nothing_left();
@@ -127,7 +121,6 @@ async fn without_throttling_a_storm_is_over_in_a_second() {
     let failures = revoke_all(&mount, &leases).await;
 
     assert!(failures.is_empty(), "{failures:?}");
-    eprintln!("MEASURED open {:?}", start.elapsed());
     assert!(
         start.elapsed() <= Duration::from_secs(1),
         "{:?}",
@@ -170,7 +163,6 @@ async fn when_the_time_of_a_storm_runs_out_the_first_leases_are_gone_and_all_key
         "{:?}",
         start.elapsed()
     );
-    eprintln!("MEASURED late {:?} {}", start.elapsed(), failures.len());
     assert!(failures.len() <= 230, "{}", failures.len());
     let (mut users, failed) = (mount.aws().iam_users(), failures.len());
     assert_eq!(users.len(), failed);
@@ -211,7 +203,7 @@ async fn a_call_that_aws_throttles_for_ever_fails_before_the_host_gives_up() {
     let revoked = mount.revoke(&leases[0]).await.unwrap_err();
     let revocation = start.elapsed();
     let issued = mount.read_error("creds/full").await;
-    let issue = start.elapsed() - revocation;
+    let issue = start.elapsed().saturating_sub(revocation);
 
     assert!(matches!(revoked, Error::Internal(_)), "{revoked:?}");
     assert!(

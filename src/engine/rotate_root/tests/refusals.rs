@@ -60,7 +60,7 @@ async fn throttling_is_a_502() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_rotated_says_why_and_asks_no_aws() {
     let mount = TestMount::new().await;
     let error = rotate(&mount).await.unwrap_err();
@@ -82,7 +82,7 @@ async fn what_cannot_be_rotated_says_why_and_asks_no_aws() {
     assert_eq!(mount.aws().operations(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_key_of_the_accounts_root_user_cannot_be_rotated() {
     let mount = TestMount::new().await;
     let key = mount.aws().account_root_key();

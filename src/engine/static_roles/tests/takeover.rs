@@ -66,15 +66,28 @@ async fn a_creation_that_aws_refuses_leaves_no_role_and_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_creation_that_is_throttled_says_so() {
+async fn a_creation_that_is_throttled_all_the_time_says_so() {
     let mount = with_jane(0).await;
+    let throttled = Fault::Code("Throttling");
     mount
         .aws()
-        .fail_next("iam:CreateAccessKey", 1, "Throttling");
+        .inject(FaultRule::on("iam:CreateAccessKey", throttled));
 
     let error = mount.write_error(ROLE, of_jane()).await;
 
     assert!(matches!(error, Error::UpstreamRateLimited(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_that_is_throttled_for_a_moment_waits() {
+    let mount = with_jane(0).await;
+    mount
+        .aws()
+        .fail_next("iam:CreateAccessKey", 2, "Throttling");
+
+    mount.write(ROLE, of_jane()).await;
+
+    assert_eq!(mount.keys_of("jane").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
