@@ -23,7 +23,8 @@
 //! - Before AWS is asked to make something, a WAL entry is stored: the process may die between any
 //!   two lines, and nothing is left behind for ever.
 //! - A request that has begun runs to its end, also when its caller has gone.
-//! - One process serves every mount. Nothing that belongs to a mount is global.
+//! - One process serves every mount. Nothing that belongs to a mount is global; mounts share only
+//!   the connections to AWS, and how fast each AWS account may be called.
 //! - The engine starts no background work: the host's timer and requests drive everything.
 //! - Secrets are exposed in the few places that a test lists, and never printed.
 //! - stdout belongs to the handshake; logs go to stderr.
