@@ -3,21 +3,23 @@
 //! It passes every byte of a call on as it came, `Host` included, because those are signed. Where
 //! moto is laxer than AWS or knows a call not, it answers in AWS's place: see [`Call::answer_of_aws`].
 
+mod gates;
+mod message;
+mod throttle;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
+use self::gates::{Gate, Rounds};
+pub(crate) use self::message::decode;
+use self::message::{Message, refusal};
+use self::throttle::Throttle;
 use crate::aws::has_keys_groups_or_password;
 use crate::moto::moto;
-
-/// How long a held call and whoever waits for it are patient.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running proxy; calls through it fail once it is dropped.
 pub(crate) struct Proxy {
@@ -35,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) parameters: BTreeMap<String, String>,
     /// The id of the key that signed it.
     pub(crate) access_key: String,
+    /// Whether it was refused for coming too soon after others.
+    pub(crate) throttled: bool,
 }
 
 /// What is to happen to calls of one action.
@@ -54,6 +58,8 @@ struct State {
     rules: Vec<(String, usize, Effect)>,
     /// By how much what AWS made is older in its answers than it is.
     age: Duration,
+    rounds: Option<Arc<Rounds>>,
+    throttle: Option<Throttle>,
     closed: bool,
 }
 
@@ -63,21 +69,6 @@ enum Effect {
     LoseAnswer,
     HoldBefore(Arc<Gate>),
     HoldAfter(Arc<Gate>),
-}
-
-/// Where a call waits: reached once, then opened once.
-#[derive(Default)]
-struct Gate {
-    stage: Mutex<Stage>,
-    changed: Condvar,
-}
-
-#[derive(Default, PartialEq, Eq, Clone, Copy)]
-enum Stage {
-    #[default]
-    Awaited,
-    Reached,
-    Open,
 }
 
 impl Proxy {
@@ -118,7 +109,14 @@ impl Proxy {
 
     /// Lets everything pass again.
     pub(crate) fn let_pass(&self) {
-        lock(&self.state).rules.clear();
+        let mut state = lock(&self.state);
+        state.rules.clear();
+        state.throttle = None;
+    }
+
+    /// From now on AWS takes so many calls a second, and so many at once after a pause.
+    pub(crate) fn throttle(&self, per_second: u32, burst: u32) {
+        lock(&self.state).throttle = Some(Throttle::new(per_second, burst));
     }
 
     /// From now on AWS says of everything that it made it so much earlier.
@@ -146,6 +144,31 @@ impl Proxy {
             .drain(before..)
             .map(|call| call.action)
             .collect()
+    }
+
+    /// Does something whose calls must come in rounds of these sizes, each round at once and the
+    /// next after the answers; answers with the actions of each round, in alphabetical order.
+    pub(crate) fn in_rounds<T>(
+        &self,
+        sizes: &[usize],
+        doing: impl FnOnce() -> T,
+    ) -> (T, Vec<Vec<String>>) {
+        let before = self.calls().len();
+        lock(&self.state).rounds = Some(Arc::new(Rounds::new(sizes)));
+        let done = doing();
+        lock(&self.state).rounds = None;
+        let calls = self.calls().into_iter().skip(before);
+        let mut actions = calls.map(|call| call.action);
+        let mut rounds: Vec<Vec<String>> = sizes
+            .iter()
+            .map(|size| actions.by_ref().take(*size).collect())
+            .collect();
+        for round in &mut rounds {
+            round.sort_unstable();
+        }
+        let more: Vec<String> = actions.collect();
+        assert_eq!(more, [""; 0], "needless calls");
+        (done, rounds)
     }
 
     /// Every user name that was asked to be created, in order.
@@ -212,34 +235,13 @@ impl Rule<'_> {
 impl Held {
     /// Waits until the call stands still.
     pub(crate) fn wait(&self) {
-        let stage = lock(&self.0.stage);
-        let (stage, _) = self
-            .0
-            .changed
-            .wait_timeout_while(stage, PATIENCE, |stage| *stage == Stage::Awaited)
-            .unwrap_or_else(PoisonError::into_inner);
-        assert!(*stage != Stage::Awaited, "the call to hold never came");
+        self.0.wait();
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        *lock(&self.0.stage) = Stage::Open;
-        self.0.changed.notify_all();
-    }
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut stage = lock(&self.stage);
-        if *stage == Stage::Awaited {
-            *stage = Stage::Reached;
-            self.changed.notify_all();
-        }
-        drop(
-            self.changed
-                .wait_timeout_while(stage, PATIENCE, |stage| *stage != Stage::Open),
-        );
+        self.0.open();
     }
 }
 
@@ -247,16 +249,25 @@ impl Gate {
 fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(plugin.try_clone()?);
     while let Some(request) = Message::read(&mut reader)? {
-        let call = Call::parse(&request);
-        let effect = {
+        let mut call = Call::parse(&request);
+        let (effect, rounds) = {
             let mut state = lock(state);
             if state.closed {
                 return Ok(());
             }
             let effect = state.effect_on(&call.action);
+            let throttle = state.throttle.as_mut();
+            call.throttled = throttle.is_some_and(|throttle| !throttle.takes());
             state.calls.push(call.clone());
-            effect
+            (effect, state.rounds.clone())
         };
+        if let Some(rounds) = rounds {
+            rounds.pass();
+        }
+        if call.throttled {
+            refusal(400, "Throttling", "Rate exceeded").write(plugin)?;
+            continue;
+        }
         match &effect {
             Some(Effect::Answer { status, code }) => {
                 refusal(*status, code, "made to fail by the test").write(plugin)?;
@@ -292,87 +303,6 @@ fn forward(request: &Message) -> std::io::Result<Message> {
         .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))
 }
 
-/// An error as IAM and STS word it.
-fn refusal(status: u16, code: &str, message: &str) -> Message {
-    Message::answer(
-        status,
-        format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
-             <Message>{message}</Message></Error>\
-             <RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
-        ),
-    )
-}
-
-/// A request or an answer.
-struct Message {
-    /// First line and headers as they came, each with its line end, without those about the
-    /// connection.
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Message {
-    /// `None` when the peer has closed the connection. Neither the SDK nor moto sends chunks.
-    fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Self>> {
-        let mut head = String::new();
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(None);
-            }
-            if line.trim_end().is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(':').unwrap_or_default();
-            if name.eq_ignore_ascii_case("connection") {
-                continue;
-            }
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().map_err(std::io::Error::other)?;
-            }
-            head.push_str(&line);
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        Ok(Some(Self { head, body }))
-    }
-
-    /// Makes every date of creation in an answer earlier, by whole seconds.
-    fn age(&mut self, by: Duration) {
-        const DATE: &str = "<CreateDate>";
-        /// The length of `2026-01-02T03:04:05`, after which fractions may follow.
-        const SECONDS: usize = 19;
-        let mut body = String::from_utf8_lossy(&self.body).into_owned();
-        for (at, _) in body.clone().match_indices(DATE) {
-            let at = at + DATE.len()..at + DATE.len() + SECONDS;
-            let date = format!("{}Z", &body[at.clone()]);
-            let date = OffsetDateTime::parse(&date, &Rfc3339).expect("AWS sends dates") - by;
-            let date = date.format(&Rfc3339).expect("a date");
-            body.replace_range(at, date.trim_end_matches('Z'));
-        }
-        self.body = body.into_bytes();
-    }
-
-    fn answer(status: u16, body: String) -> Self {
-        let head = format!(
-            "HTTP/1.1 {status} Answer\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n",
-            body.len()
-        );
-        Self {
-            head,
-            body: body.into_bytes(),
-        }
-    }
-
-    fn write(&self, mut peer: &TcpStream) -> std::io::Result<()> {
-        let mut bytes = format!("{}\r\n", self.head).into_bytes();
-        bytes.extend_from_slice(&self.body);
-        peer.write_all(&bytes)
-    }
-}
-
 impl Call {
     /// From the form that every call to IAM and STS is.
     fn parse(request: &Message) -> Self {
@@ -389,6 +319,7 @@ impl Call {
                 .split_once("Credential=")
                 .and_then(|(_, scope)| Some(scope.split_once('/')?.0.to_owned()))
                 .unwrap_or_default(),
+            throttled: false,
         }
     }
 
@@ -437,26 +368,6 @@ impl State {
             }
         }
     }
-}
-
-/// Undoes the encoding of form values and of policy documents in answers.
-pub(crate) fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let (byte, after) = match (first, tail) {
-            (b'+', _) => (b' ', tail),
-            (b'%', [high, low, tail @ ..]) => {
-                let digit = |hex: &u8| char::from(*hex).to_digit(16).unwrap_or_default();
-                let byte = digit(high) * 16 + digit(low);
-                (u8::try_from(byte).unwrap_or_default(), tail)
-            }
-            _ => (*first, tail),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
