@@ -78,6 +78,10 @@ fn run(host: &HostEnv, vault: VaultEnv) -> Result<(), Box<dyn Error>> {
                 .into(),
         );
     }
+    // A server in Go raises this limit for itself and not for what it starts.
+    if let Err(error) = rlimit::increase_nofile_limit(rlimit::INFINITY) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
     let runtime = runtime()?;
     let served = runtime.block_on(serve(host));
     // Does not wait for what has not ended in the time that the host gives.

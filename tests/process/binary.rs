@@ -179,6 +179,20 @@ fn arguments_that_another_plugin_took_are_ignored() {
     plugin.ends();
 }
 
+#[test]
+fn it_opens_as_many_files_as_its_hard_limit_allows() {
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -Sn 64 && exec \"$0\"", BINARY]);
+    let plugin = Plugin::spawn(limited, &Identity::new(), &[]);
+
+    let (allowed, most) = plugin.open_files_limits();
+
+    assert_eq!(allowed, most);
+    assert_ne!(allowed, "64");
+    plugin.signal("-TERM");
+    plugin.ends();
+}
+
 #[tokio::test]
 async fn a_shutdown_ends_it_with_success_well_before_the_host_kills() {
     let identity = Identity::new();

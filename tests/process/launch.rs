@@ -114,6 +114,16 @@ impl Plugin {
         sockets(self.directory.path())
     }
 
+    /// How many files the process may open, and how many it may allow itself.
+    pub(crate) fn open_files_limits(&self) -> (String, String) {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.process.id())).unwrap();
+        let of_files = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"));
+        let mut words = of_files.unwrap().split_whitespace().map(ToOwned::to_owned);
+        (words.next().unwrap(), words.next().unwrap())
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.process.id().to_string();
         assert!(

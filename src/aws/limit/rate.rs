@@ -12,6 +12,9 @@ use tokio::time::Instant;
 /// Calls under way when a burst begins. A role with all that people give it takes six at once.
 const FIRST_WINDOW: f64 = 10.0;
 
+/// Calls under way at most: each has a connection of its own, and a file descriptor.
+const LARGEST_WINDOW: f64 = 250.0;
+
 /// What each call that AWS took adds to the window: with half a call it grows by half with each
 /// round trip. Faster, and AWS's first refusal finds more calls on their way that are refused too.
 const WINDOW_GROWTH: f64 = 0.5;
@@ -170,6 +173,9 @@ impl Window {
             self.full = None;
             return Turn::Now;
         }
+        if self.size >= LARGEST_WINDOW {
+            return Turn::At(now + IDLE);
+        }
         let doubles = *self.full.get_or_insert(now) + SLOW_ANSWER;
         if now < doubles {
             return Turn::At(doubles);
@@ -179,7 +185,7 @@ impl Window {
     }
 
     fn grow(&mut self, now: Instant, by: f64) {
-        self.size += by;
+        self.size = LARGEST_WINDOW.min(self.size + by);
         self.grown = now;
         self.full = None;
     }

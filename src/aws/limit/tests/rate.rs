@@ -19,6 +19,7 @@ struct Service {
 struct Run {
     elapsed: Duration,
     refused: u32,
+    most_under_way: usize,
 }
 
 impl Service {
@@ -26,6 +27,7 @@ impl Service {
     fn take(self, rate: &mut Rate, start: Instant, calls: u32) -> Run {
         let (mut now, mut filled, mut tokens) = (start, start, self.burst);
         let (mut to_send, mut taken, mut refused) = (calls, 0, 0);
+        let mut most_under_way = 0;
         let mut under_way = BinaryHeap::new();
         while taken < calls {
             let mut wake = None;
@@ -46,6 +48,7 @@ impl Service {
                     tokens -= 1.0;
                 }
                 under_way.push(Reverse((now + self.round_trip, now, is_taken)));
+                most_under_way = most_under_way.max(under_way.len());
             }
             let answer = under_way.peek().map(|Reverse((at, ..))| *at);
             now = wake.into_iter().chain(answer).min().unwrap();
@@ -64,6 +67,7 @@ impl Service {
         Run {
             elapsed: now - start,
             refused,
+            most_under_way,
         }
     }
 }
@@ -102,4 +106,15 @@ async fn limits_of_all_sizes_are_found_and_kept_to() {
             assert!(refused <= 30 + calls / 20, "{limit}: {refused} of {calls}");
         }
     }
+}
+
+#[tokio::test]
+async fn however_much_waits_no_more_is_under_way_than_there_may_be_connections() {
+    let start = Instant::now();
+    let mut rate = Rate::new(start);
+
+    let run = service(1e6, 1e6, 500).take(&mut rate, start, 10_000);
+
+    assert_eq!(run.most_under_way, 250);
+    assert_eq!(run.refused, 0);
 }
