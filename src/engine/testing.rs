@@ -105,6 +105,12 @@ impl TestMount {
         self.aws.forget_calls();
     }
 
+    /// Another node stores a text, and the host tells us so.
+    pub(super) async fn store_elsewhere(&self, key: &str, text: &str) {
+        self.storage.set_text(key, text);
+        self.backend.invalidate_key(key).await;
+    }
+
     /// The process dies and a new one takes over the mount.
     pub(super) async fn restart(&mut self) {
         let connector = Arc::new(self.aws.clone());

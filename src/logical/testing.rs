@@ -31,6 +31,7 @@ pub enum StorageFault {
 pub struct InMemoryStorage {
     entries: Mutex<BTreeMap<String, Vec<u8>>>,
     fault: Mutex<Option<(StorageFault, String)>>,
+    calls: Mutex<Vec<String>>,
 }
 
 impl InMemoryStorage {
@@ -42,6 +43,11 @@ impl InMemoryStorage {
     /// From now on nothing fails.
     pub fn heal(&self) {
         *lock(&self.fault) = None;
+    }
+
+    /// The calls since the last time they were asked for, such as `get role/deploy`.
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.calls))
     }
 
     /// Every key in the storage.
@@ -61,7 +67,9 @@ impl InMemoryStorage {
         lock(&self.entries).insert(key.to_owned(), text.as_bytes().to_vec());
     }
 
-    fn check(&self, faults: &[StorageFault], key: &str) -> Result<(), StorageError> {
+    /// Notes a call down, and whether it fails.
+    fn called(&self, name: &str, faults: &[StorageFault], key: &str) -> Result<(), StorageError> {
+        lock(&self.calls).push(format!("{name} {key}"));
         match &*lock(&self.fault) {
             Some((fault, prefix)) if faults.contains(fault) && key.starts_with(prefix.as_str()) => {
                 Err(match fault {
@@ -77,7 +85,7 @@ impl InMemoryStorage {
 #[async_trait]
 impl Storage for InMemoryStorage {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.check(&[StorageFault::List], prefix)?;
+        self.called("list", &[StorageFault::List], prefix)?;
         let mut names: Vec<String> = lock(&self.entries)
             .keys()
             .filter_map(|key| key.strip_prefix(prefix))
@@ -91,20 +99,22 @@ impl Storage for InMemoryStorage {
     }
 
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.check(&[StorageFault::Get], key)?;
+        self.called("get", &[StorageFault::Get], key)?;
         Ok(lock(&self.entries)
             .get(key)
             .map(|value| StorageEntry::new(key, value.clone())))
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.check(&[StorageFault::ReadOnly, StorageFault::Put], &entry.key)?;
+        let faults = [StorageFault::ReadOnly, StorageFault::Put];
+        self.called("put", &faults, &entry.key)?;
         lock(&self.entries).insert(entry.key, entry.value);
         Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.check(&[StorageFault::ReadOnly, StorageFault::Delete], key)?;
+        let faults = [StorageFault::ReadOnly, StorageFault::Delete];
+        self.called("delete", &faults, key)?;
         lock(&self.entries).remove(key);
         Ok(())
     }

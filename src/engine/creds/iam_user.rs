@@ -96,7 +96,7 @@ pub(super) async fn generate(
     let storage = &*request.storage;
     let blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
     let clients = engine.clients.get(storage).await?;
-    let lease_config = LeaseConfig::load(storage).await?;
+    let lease_config = LeaseConfig::load(engine, storage).await?;
 
     let (user, name, entry) = create_user(engine, storage, &clients, asked, &blueprint).await?;
     let mut attached = blueprint.attached();
@@ -140,7 +140,7 @@ pub(super) async fn generate(
         attached: Some(attached),
     };
     // The Go engines keep the whole role here.
-    let policy = json!(asked.role);
+    let policy = json!(*asked.role);
     lease::of_user(data, &lease, policy, lease_config.options())
 }
 
@@ -154,8 +154,7 @@ async fn create_user(
 ) -> Result<(User, UserName, WalId), Error> {
     const CONTEXT: &str = "Error creating IAM user";
     let iam = &*clients.iam;
-    let next_name =
-        || usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name);
+    let next_name = || usernames::iam_user(engine, clients, &asked.display_name, &asked.role_name);
     let mut name = next_name()?;
     let mut taken = Vec::new();
     loop {
