@@ -164,6 +164,10 @@ impl TestMount {
         &self.storage
     }
 
+    pub(super) fn system(&self) -> &StaticSystemView {
+        &self.system
+    }
+
     pub(super) fn clock(&self) -> &ManualClock {
         &self.clock
     }

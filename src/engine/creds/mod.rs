@@ -89,6 +89,7 @@ pub(super) fn path() -> Path<Engine> {
     let docs = |suffix| OperationDocs {
         verb: "generate",
         suffix,
+        leased: true,
         response: RESPONSE,
         ..OperationDocs::NONE
     };

@@ -4,35 +4,27 @@ use serde_json::{Value, json};
 
 use crate::aws::fake::FakeRole;
 use crate::engine::testing::{READ_ONLY, TestMount};
-use crate::logical::HostError;
-use crate::logical::testing::StaticSystemView;
 
-/// A mount with a role `x`, of which credentials were issued already, on a host that tells nothing
-/// of itself.
+/// A mount with a role `x`, of which credentials were issued already.
 async fn warm_mount(role: Value) -> TestMount {
-    let mut mount = TestMount::configured().await;
+    let mount = TestMount::configured().await;
     mount.aws().add_role("deploy", FakeRole::default());
     mount.write("roles/x", role).await;
-    mount
-        .restart_on(StaticSystemView {
-            fault: Some(HostError::Failed("asked".to_owned())),
-            ..StaticSystemView::default()
-        })
-        .await;
     mount.generate("creds/x").await;
-    mount.storage().take_calls();
+    calls(&mount);
     mount
 }
 
-/// The calls since the last time, without the names of WAL entries.
+/// The calls since the last time, those about the mount and the host first; without the names of
+/// WAL entries.
 fn calls(mount: &TestMount) -> Vec<String> {
+    let asked = mount.system().take_asked().into_iter().map(str::to_owned);
     let calls = mount.storage().take_calls().into_iter();
-    calls
-        .map(|call| match call.split_once("wal/") {
-            Some((call, _)) => format!("{call}wal/"),
-            None => call,
-        })
-        .collect()
+    let calls = calls.map(|call| match call.split_once("wal/") {
+        Some((call, _)) => format!("{call}wal/"),
+        None => call,
+    });
+    asked.chain(calls).collect()
 }
 
 fn iam_user() -> Value {
@@ -55,13 +47,14 @@ async fn a_user_takes_one_entry_of_the_write_ahead_log_and_nothing_else() {
 async fn the_first_user_takes_one_look_at_each_record() {
     let mut mount = warm_mount(iam_user()).await;
     mount.restart().await;
-    mount.storage().take_calls();
+    calls(&mount);
 
     mount.generate("creds/x").await;
 
     assert_eq!(
         calls(&mount),
         [
+            "replication_state",
             "get role/x",
             "get config/root",
             "get config/lease",
@@ -95,6 +88,16 @@ async fn a_session_takes_nothing() {
 
         assert_eq!(calls(&mount), [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn the_mounts_limit_is_asked_for_where_the_role_has_none() {
+    let mount = warm_mount(json!({"credential_type": "session_token"})).await;
+
+    mount.generate("creds/x").await;
+
+    // It may be tuned at any time, and no host says so.
+    assert_eq!(calls(&mount), ["max_lease_ttl"]);
 }
 
 #[tokio::test]

@@ -151,7 +151,7 @@ async fn a_lifetime_above_that_of_the_aws_role_is_refused_with_what_to_change() 
 #[tokio::test]
 async fn a_host_that_does_not_tell_its_limit_is_asked_only_where_the_role_has_none() {
     let mount = TestMount::on(StaticSystemView {
-        fault: Some(HostError::Failed("connection lost".to_owned())),
+        limit_fault: Some(HostError::Failed("connection lost".to_owned())),
         ..StaticSystemView::default()
     })
     .await;
