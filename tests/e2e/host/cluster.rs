@@ -14,10 +14,16 @@ impl Host {
     pub(crate) fn first_of_cluster(directory: &Path) -> Self {
         let mut host = Self::node(directory, "");
         host.initialize();
+        // New nodes get a vote after some time that is meant for larger clusters.
+        host.write(
+            "sys/storage/raft/autopilot/configuration",
+            &json!({ "server_stabilization_time": "1s" }),
+        )
+        .succeeded();
         host
     }
 
-    /// Another node of this host's cluster, once it may become the active one.
+    /// Another node of this host's cluster.
     pub(crate) fn join(&self, directory: &Path) -> Self {
         fs::create_dir_all(directory).expect("the directory can be made");
         let join = format!(
@@ -35,12 +41,6 @@ impl Host {
             let status = node.read("sys/seal-status").body();
             (status["sealed"] == false).then_some(())
         });
-        wait_for("the node to have a vote", START, || {
-            let answer = self.read("sys/storage/raft/configuration").succeeded();
-            let servers = answer["config"]["servers"].as_array()?;
-            let voters = servers.iter().filter(|server| server["voter"] == true);
-            (voters.count() == 2).then_some(())
-        });
         node
     }
 
@@ -49,8 +49,14 @@ impl Host {
         self.read("sys/leader").body()["is_self"] == true
     }
 
-    /// Makes another node of the cluster the active one.
+    /// Makes another node of the cluster the active one, once there is one that may be.
     pub(crate) fn step_down(&self) {
+        wait_for("another node to have a vote", START, || {
+            let answer = self.read("sys/storage/raft/configuration").succeeded();
+            let servers = answer["config"]["servers"].as_array()?;
+            let voters = servers.iter().filter(|server| server["voter"] == true);
+            (voters.count() == 2).then_some(())
+        });
         self.write("sys/step-down", &json!({})).succeeded();
     }
 
