@@ -12,6 +12,7 @@ mod config_root;
 mod creds;
 mod error;
 mod iam_user_removal;
+mod kept;
 mod locks;
 mod policies;
 mod roles;
@@ -33,7 +34,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::clients::ClientCache;
+use self::config_lease::LeaseConfig;
+use self::kept::Kept;
 use self::locks::NameLocks;
+use self::roles::RoleRecord;
 use self::static_roles::StaticRoles;
 use crate::aws::Connector;
 use crate::aws::limit::Limits;
@@ -56,10 +60,18 @@ sessions of STS live until their time is up.
 For programs that need an IAM user that exists already, static-roles/<name> takes one
 over and rotates its access key; static-creds/<name> shows the key of the moment.";
 
+/// How many roles a mount keeps in memory; most take a few kilobytes.
+const KEPT_ROLES: usize = 1000;
+
 /// The state of one mount. What other requests must not disturb is behind the locks of its parts.
 pub(crate) struct Engine {
     clients: ClientCache,
+    /// By the role's name.
+    roles: Kept<RoleRecord>,
+    /// For whoever changes a role.
     role_locks: NameLocks,
+    /// By its key, also where nothing is stored.
+    lease_config: Kept<LeaseConfig>,
     static_roles: StaticRoles,
     clock: Arc<dyn Clock>,
     system: Arc<dyn SystemView>,
@@ -122,6 +134,12 @@ impl Lifecycle for Engine {
         if key == config_root::KEY {
             self.clients.forget().await;
         }
+        if key == config_lease::KEY {
+            self.lease_config.forget(key);
+        }
+        if let Some(role) = roles::name_in(key) {
+            self.roles.forget(role);
+        }
         self.static_roles.invalidate_key(key);
     }
 
@@ -170,7 +188,9 @@ impl Factory for EngineFactory {
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
             ),
+            roles: Kept::new(KEPT_ROLES),
             role_locks: NameLocks::default(),
+            lease_config: Kept::new(1),
             static_roles: StaticRoles::new(Arc::clone(&self.clock)),
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),

@@ -105,6 +105,12 @@ impl TestMount {
         self.aws.forget_calls();
     }
 
+    /// Another node stores a text, and the host tells us so.
+    pub(super) async fn store_elsewhere(&self, key: &str, text: &str) {
+        self.storage.set_text(key, text);
+        self.backend.invalidate_key(key).await;
+    }
+
     /// The process dies and a new one takes over the mount.
     pub(super) async fn restart(&mut self) {
         let connector = Arc::new(self.aws.clone());
@@ -156,6 +162,10 @@ impl TestMount {
 
     pub(super) fn storage(&self) -> &InMemoryStorage {
         &self.storage
+    }
+
+    pub(super) fn system(&self) -> &StaticSystemView {
+        &self.system
     }
 
     pub(super) fn clock(&self) -> &ManualClock {

@@ -1,12 +1,12 @@
 //! Names of IAM users and sessions, from `username_template`.
 
 use super::Engine;
-use super::config_root::RootConfig;
+use super::clients::Connected;
 use super::roles::RoleName;
 use crate::aws::{FederatedUserName, RoleSessionName, UserName};
 use crate::clock::Clock;
 use crate::logical::Error;
-use crate::template::{Fields, Template};
+use crate::template::{Fields, ParseError, Template};
 
 /// The template of a mount that has none; stored and shown, so it is the Go engines' to the byte.
 pub(crate) const DEFAULT_TEMPLATE: &str = r#"{{ if (eq .Type "STS") }}{{ printf "vault-%s-%s"  (unix_time) (random 20) | truncate 32 }}{{ else }}{{ printf "vault-%s-%s-%s" (printf "%s-%s" (.DisplayName) (.PolicyName) | truncate 42) (unix_time) (random 20) | truncate 64 }}{{ end }}"#;
@@ -18,34 +18,43 @@ const MAX_FEDERATED_NAME: usize = 32;
 /// How long the display name and the role's name are taken to be when a template is checked.
 const LONG_NAME: usize = 64;
 
+/// Parses a stored template; an empty text is the default one.
+pub(crate) fn parse(text: &str) -> Result<Template, ParseError> {
+    Template::parse(if text.is_empty() {
+        DEFAULT_TEMPLATE
+    } else {
+        text
+    })
+}
+
 /// The name of an IAM user.
 pub(crate) fn iam_user(
     engine: &Engine,
-    root: &RootConfig,
+    clients: &Connected,
     display_name: &str,
     role: &RoleName,
 ) -> Result<UserName, Error> {
-    let name = render(engine, root, Kind::Iam { display_name, role })?;
+    let name = render(engine, clients, Kind::Iam { display_name, role })?;
     UserName::new(name).map_err(|error| invalid(&error))
 }
 
 /// The name of an assumed role's session.
 pub(crate) fn role_session(
     engine: &Engine,
-    root: &RootConfig,
+    clients: &Connected,
     display_name: &str,
     role: &RoleName,
 ) -> Result<RoleSessionName, Error> {
-    let name = render(engine, root, Kind::Iam { display_name, role })?;
+    let name = render(engine, clients, Kind::Iam { display_name, role })?;
     RoleSessionName::new(name).map_err(|error| invalid(&error))
 }
 
 /// The name of a federated user.
 pub(crate) fn federated_user(
     engine: &Engine,
-    root: &RootConfig,
+    clients: &Connected,
 ) -> Result<FederatedUserName, Error> {
-    let name = render(engine, root, Kind::Sts)?;
+    let name = render(engine, clients, Kind::Sts)?;
     FederatedUserName::new(name).map_err(|error| invalid(&error))
 }
 
@@ -83,12 +92,8 @@ fn fields(kind: &Kind<'_>) -> Fields {
     ])
 }
 
-fn render(engine: &Engine, root: &RootConfig, kind: Kind<'_>) -> Result<String, Error> {
-    let text = match root.username_template.as_str() {
-        "" => DEFAULT_TEMPLATE,
-        text => text,
-    };
-    let template = Template::parse(text).map_err(|error| invalid(&error))?;
+fn render(engine: &Engine, clients: &Connected, kind: Kind<'_>) -> Result<String, Error> {
+    let template = clients.names.as_ref().map_err(|error| invalid(error))?;
     let name = template
         .render(&fields(&kind), &*engine.clock, &mut rand::rng())
         .map_err(|error| invalid(&error))?;

@@ -21,6 +21,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -158,6 +159,8 @@ pub struct Backend<S> {
     state: Arc<S>,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
+    /// Whether the host has said that this node is no standby.
+    active: AtomicBool,
 }
 
 impl<S: Lifecycle> Backend<S> {
@@ -173,6 +176,7 @@ impl<S: Lifecycle> Backend<S> {
             state,
             system,
             clock,
+            active: AtomicBool::new(false),
         }
     }
 
@@ -181,7 +185,7 @@ impl<S: Lifecycle> Backend<S> {
         let (handler, docs) = route
             .operation(&request.operation)
             .ok_or(Error::UnsupportedOperation)?;
-        if docs.forward && self.must_forward().await? {
+        if docs.forward && self.must_forward().await? || docs.leased && self.is_standby().await? {
             return Err(Error::ReadOnly(READ_ONLY_STORAGE.to_owned()));
         }
         let raw = std::mem::take(&mut request.data);
@@ -200,6 +204,18 @@ impl<S: Lifecycle> Backend<S> {
         let state = if_offered(self.system.replication_state().await)?;
         Ok(state.is_performance_standby()
             || state.is_performance_secondary() && !if_offered(self.system.local_mount().await)?)
+    }
+
+    /// Asked only until the host says no: when a node becomes a standby, the host sets its mounts up
+    /// anew.
+    async fn is_standby(&self) -> Result<bool, Error> {
+        if self.active.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let state = if_offered(self.system.replication_state().await)?;
+        let standby = state.is_performance_standby();
+        self.active.store(!standby, Ordering::Relaxed);
+        Ok(standby)
     }
 
     async fn help(&self, request: &Request) -> Answer {

@@ -42,7 +42,7 @@ pub struct PathDocs {
     pub operation_suffix: &'static str,
 }
 
-/// What the OpenAPI document says of one operation, and whether standbys may answer it.
+/// What the OpenAPI document says of one operation, and which nodes may answer it.
 #[derive(Clone, Copy, Debug)]
 pub struct OperationDocs {
     /// One line; empty takes the path's synopsis.
@@ -54,6 +54,9 @@ pub struct OperationDocs {
     pub suffix: &'static str,
     /// Standbys and secondaries hand the request to the active node.
     pub forward: bool,
+    /// The answer has a lease, which a standby cannot keep: it hands the request to the active
+    /// node. A secondary keeps leases of its own.
+    pub leased: bool,
     /// What the answer's data may hold.
     pub response: &'static [ResponseField],
 }
@@ -65,6 +68,7 @@ impl OperationDocs {
         verb: "",
         suffix: "",
         forward: false,
+        leased: false,
         response: &[],
     };
 }

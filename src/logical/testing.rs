@@ -1,7 +1,7 @@
 //! A storage in memory that can be told to fail, and a system view that answers what it is told.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ pub enum StorageFault {
 pub struct InMemoryStorage {
     entries: Mutex<BTreeMap<String, Vec<u8>>>,
     fault: Mutex<Option<(StorageFault, String)>>,
+    calls: Mutex<Vec<String>>,
 }
 
 impl InMemoryStorage {
@@ -42,6 +43,11 @@ impl InMemoryStorage {
     /// From now on nothing fails.
     pub fn heal(&self) {
         *lock(&self.fault) = None;
+    }
+
+    /// The calls since the last time they were asked for, such as `get role/deploy`.
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.calls))
     }
 
     /// Every key in the storage.
@@ -61,7 +67,9 @@ impl InMemoryStorage {
         lock(&self.entries).insert(key.to_owned(), text.as_bytes().to_vec());
     }
 
-    fn check(&self, faults: &[StorageFault], key: &str) -> Result<(), StorageError> {
+    /// Notes a call down, and whether it fails.
+    fn called(&self, name: &str, faults: &[StorageFault], key: &str) -> Result<(), StorageError> {
+        lock(&self.calls).push(format!("{name} {key}"));
         match &*lock(&self.fault) {
             Some((fault, prefix)) if faults.contains(fault) && key.starts_with(prefix.as_str()) => {
                 Err(match fault {
@@ -77,7 +85,7 @@ impl InMemoryStorage {
 #[async_trait]
 impl Storage for InMemoryStorage {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        self.check(&[StorageFault::List], prefix)?;
+        self.called("list", &[StorageFault::List], prefix)?;
         let mut names: Vec<String> = lock(&self.entries)
             .keys()
             .filter_map(|key| key.strip_prefix(prefix))
@@ -91,20 +99,22 @@ impl Storage for InMemoryStorage {
     }
 
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        self.check(&[StorageFault::Get], key)?;
+        self.called("get", &[StorageFault::Get], key)?;
         Ok(lock(&self.entries)
             .get(key)
             .map(|value| StorageEntry::new(key, value.clone())))
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.check(&[StorageFault::ReadOnly, StorageFault::Put], &entry.key)?;
+        let faults = [StorageFault::ReadOnly, StorageFault::Put];
+        self.called("put", &faults, &entry.key)?;
         lock(&self.entries).insert(entry.key, entry.value);
         Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.check(&[StorageFault::ReadOnly, StorageFault::Delete], key)?;
+        let faults = [StorageFault::ReadOnly, StorageFault::Delete];
+        self.called("delete", &faults, key)?;
         lock(&self.entries).remove(key);
         Ok(())
     }
@@ -126,10 +136,20 @@ pub struct StaticSystemView {
     pub vault_calls: bool,
     /// When set, the answer to every question about the mount and the host.
     pub fault: Option<HostError>,
+    /// When set, the answer to the question for the maximum lease TTL.
+    pub limit_fault: Option<HostError>,
+    /// The questions so far.
+    pub asked: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl StaticSystemView {
-    fn answer<T>(&self, value: T) -> Result<T, HostError> {
+    /// The questions since the last time this was asked, such as `replication_state`.
+    pub fn take_asked(&self) -> Vec<&'static str> {
+        std::mem::take(&mut lock(&self.asked))
+    }
+
+    fn answer<T>(&self, question: &'static str, value: T) -> Result<T, HostError> {
+        lock(&self.asked).push(question);
         match &self.fault {
             Some(fault) => Err(fault.clone()),
             None => Ok(value),
@@ -146,6 +166,8 @@ impl Default for StaticSystemView {
             local_mount: false,
             vault_calls: false,
             fault: None,
+            limit_fault: None,
+            asked: Arc::default(),
         }
     }
 }
@@ -153,29 +175,29 @@ impl Default for StaticSystemView {
 #[async_trait]
 impl SystemView for StaticSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, HostError> {
-        self.answer(self.default_lease_ttl)
+        self.answer("default_lease_ttl", self.default_lease_ttl)
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, HostError> {
-        self.answer(self.max_lease_ttl)
+        let limit = self.answer("max_lease_ttl", self.max_lease_ttl)?;
+        self.limit_fault.clone().map_or(Ok(limit), Err)
     }
 
     async fn tainted(&self) -> Result<bool, HostError> {
-        self.answer(false)
+        self.answer("tainted", false)
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, HostError> {
-        self.answer(self.replication_state)
+        self.answer("replication_state", self.replication_state)
     }
 
     async fn local_mount(&self) -> Result<bool, HostError> {
-        self.answer(self.local_mount)
+        self.answer("local_mount", self.local_mount)
     }
 
     async fn plugin_env(&self) -> Result<PluginEnvironment, HostError> {
-        self.answer(PluginEnvironment {
-            version: "9.9.9".to_owned(),
-        })
+        let version = "9.9.9".to_owned();
+        self.answer("plugin_env", PluginEnvironment { version })
     }
 
     async fn generate_identity_token(

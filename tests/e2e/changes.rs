@@ -39,10 +39,11 @@ fn a_role_is_used_as_it_is_now() {
         .succeeded();
     assert_eq!(policies(&fixture), [S3_READ_ONLY]);
 
-    // As on a server that another one tells of nothing.
+    // What an operator's hand puts into storage nobody tells the plugin of.
     let mut stored = fixture.host.stored("aws", "role/deploy");
     stored["policy_arns"] = json!([READ_ONLY_ACCESS]);
     fixture.host.store("aws", "role/deploy", &stored);
+    fixture.reload();
     assert_eq!(policies(&fixture), [READ_ONLY_ACCESS]);
 
     fixture.host.delete("aws/roles/deploy").succeeded();
@@ -67,6 +68,7 @@ fn lease_times_count_for_the_next_lease() {
 
     let stored = json!({ "Lease": 60_000_000_000_u64, "LeaseMax": 120_000_000_000_u64 });
     fixture.host.store("aws", "config/lease", &stored);
+    fixture.reload();
 
     assert_eq!(fixture.generate("deploy").body["lease_duration"], 60);
 }

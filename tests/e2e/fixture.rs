@@ -32,6 +32,8 @@ pub(crate) use fixture;
 pub(crate) struct Fixture {
     /// The host, with the plugin registered.
     pub(crate) host: Host,
+    /// The other nodes of its cluster.
+    pub(crate) others: Vec<Host>,
     /// AWS, past the proxy.
     pub(crate) aws: Aws,
     /// What lies between the engine and AWS.
@@ -82,6 +84,23 @@ impl Fixture {
         fixture
     }
 
+    /// As [`configured`](Self::configured), in a cluster of two nodes; [`host`](Self::host) begins
+    /// as the active one.
+    pub(crate) fn clustered(test: &str) -> Self {
+        let mut fixture = Self::on(test, Host::first_of_cluster);
+        let other = fixture.host.join(&fixture.scratch("other"));
+        fixture.others.push(other);
+        fixture.host.register_plugin();
+        fixture.host.enable("aws");
+        fixture.configure("aws", &fixture.aws.root);
+        for other in &fixture.others {
+            wait_for("the node to know the mount", SOON, || {
+                other.read("aws/config/root").is_success().then_some(())
+            });
+        }
+        fixture
+    }
+
     fn on(test: &str, host: impl FnOnce(&std::path::Path) -> Host) -> Self {
         let directory = checkout("target/e2e").join(test.replace("::", "."));
         let _ = fs::remove_dir_all(&directory);
@@ -92,6 +111,7 @@ impl Fixture {
         let secrets = Mutex::new(vec![aws.root.secret_key.clone()]);
         Self {
             host: host(&directory),
+            others: Vec::new(),
             aws,
             proxy: Proxy::start(),
             directory,
@@ -207,17 +227,22 @@ impl Fixture {
         users
     }
 
+    fn nodes(&self) -> impl Iterator<Item = &Host> {
+        std::iter::once(&self.host).chain(&self.others)
+    }
+
     fn revoke_every_lease(&self) {
-        let mounts = self.host.read("sys/mounts").succeeded();
+        let active = self.nodes().find(|node| node.is_active());
+        let host = active.unwrap_or(&self.host);
+        let mounts = host.read("sys/mounts").succeeded();
         for (path, mount) in mounts.as_object().into_iter().flatten() {
             if mount["type"] == "aws" {
                 let path = path.trim_end_matches('/');
-                self.host
-                    .write(
-                        &format!("sys/leases/revoke-prefix/{path}"),
-                        &json!({ "sync": true }),
-                    )
-                    .succeeded();
+                host.write(
+                    &format!("sys/leases/revoke-prefix/{path}"),
+                    &json!({ "sync": true }),
+                )
+                .succeeded();
             }
         }
     }
@@ -229,11 +254,12 @@ impl Fixture {
     }
 
     fn assert_log_is_clean(&self) {
-        let log = self.host.log();
         let secrets = self.secrets.lock().expect("no test thread died");
-        for secret in secrets.iter().chain(&self.proxy.secrets()) {
-            if let Some(line) = log.lines().find(|line| line.contains(secret)) {
-                panic!("a secret is in the host's log: {line}");
+        for log in self.nodes().map(Host::log) {
+            for secret in secrets.iter().chain(&self.proxy.secrets()) {
+                if let Some(line) = log.lines().find(|line| line.contains(secret)) {
+                    panic!("a secret is in the host's log: {line}");
+                }
             }
         }
     }

@@ -37,6 +37,7 @@ mod settings;
 // The tests, by topic.
 mod changes;
 mod clients;
+mod clusters;
 mod crashes;
 mod leases;
 mod migration;

@@ -23,8 +23,10 @@ use crate::aws::{
 use crate::clock::Clock;
 use crate::engine::config_root::{Misconfigured, RootConfig};
 use crate::engine::error::explain;
+use crate::engine::usernames;
 use crate::logical::{Error, Storage, StorageError, SystemView};
 use crate::secret::SecretString;
+use crate::template::{ParseError, Template};
 
 /// The connected clients of one mount, kept until `config/root` changes.
 ///
@@ -91,6 +93,7 @@ impl ClientCache {
         let iam = iam.map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials)?;
         Ok(Connected {
+            names: usernames::parse(&root.username_template),
             root,
             iam,
             sts: StsCandidates::new(Arc::clone(&self.connector), sts),
@@ -225,6 +228,8 @@ impl RootChange<'_> {
 pub(crate) struct Connected {
     /// What they were made of.
     pub(crate) root: RootConfig,
+    /// The configuration's `username_template`; whoever needs a name reports what is wrong with it.
+    pub(crate) names: Result<Template, ParseError>,
     /// IAM of the account.
     pub(crate) iam: AccountIam,
     sts: StsCandidates,

@@ -16,10 +16,11 @@ use crate::framework::{
 };
 use crate::go_duration::{self, GoDuration};
 use crate::logical::{
-    Error, JsonObject, LeaseOptions, Operation, Request, Response, Storage, get_json, put_json,
+    Error, JsonObject, LeaseOptions, Operation, Request, Response, Storage, StorageError, get_json,
+    put_json,
 };
 
-const KEY: &str = "config/lease";
+pub(super) const KEY: &str = "config/lease";
 
 const LEASE: Field<String> = Field::new(
     "lease",
@@ -92,12 +93,17 @@ pub(super) struct LeaseConfig {
 }
 
 impl LeaseConfig {
-    /// What is stored, or nothing set.
-    pub(super) async fn load(storage: &dyn Storage) -> Result<Self, Error> {
-        let stored: Option<Self> = get_json(storage, KEY)
-            .await
-            .map_err(|error| Error::from(error).context("error reading config/lease"))?;
-        Ok(stored.unwrap_or_default())
+    /// What is stored, or nothing set; from memory if it is there.
+    pub(super) async fn load(engine: &Engine, storage: &dyn Storage) -> Result<Arc<Self>, Error> {
+        let stored = async {
+            let stored: Option<Self> = get_json(storage, KEY).await?;
+            Ok(Some(stored.unwrap_or_default()))
+        };
+        let config = engine.lease_config.get(KEY, stored).await;
+        let config = config.map_err(|error: StorageError| {
+            Error::from(error).context("error reading config/lease")
+        })?;
+        Ok(config.unwrap_or_default())
     }
 
     /// The times of an IAM user's lease; zero leaves them to the mount.
@@ -122,7 +128,7 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
     ]))))
 }
 
-async fn write(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let lease = required(&data, &LEASE)?;
     let lease_max = required(&data, &LEASE_MAX)?;
     let lease = parse(&LEASE, &lease)?;
@@ -133,7 +139,9 @@ async fn write(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
         lease_max,
         unknown: stored.unwrap_or_default().unknown,
     };
+    let change = engine.lease_config.change(KEY);
     put_json(&*request.storage, KEY, &config).await?;
+    drop(change);
     if !lease_max.is_zero() && lease > lease_max {
         return Ok(Some(Response::warnings(vec![format!(
             "lease ({}) is longer than lease_max ({}): leases end after lease_max",

@@ -5,7 +5,7 @@ use super::group_policies::SessionPolicies;
 use super::refusal::refused;
 use super::session::{Lifetime, Session};
 use crate::aws::{Arn, AssumeRole, RoleSessionName};
-use crate::engine::config_root::RootConfig;
+use crate::engine::clients::Connected;
 use crate::engine::{Engine, roles, usernames};
 use crate::logical::{Error, Request, Response};
 
@@ -25,7 +25,7 @@ pub(super) async fn generate(
         );
     }
     let clients = engine.clients.get(storage).await?;
-    let name = session_name(engine, &clients.root, asked)?;
+    let name = session_name(engine, &clients, asked)?;
     let lifetime = Lifetime::of(engine, asked).await?;
     let sts = clients.sts().await?;
     let assumed = sts
@@ -76,11 +76,11 @@ fn choose_role_arn(asked: &Asked) -> Result<Arn, Error> {
 /// The request's name, made to fit AWS, or one of the template.
 fn session_name(
     engine: &Engine,
-    root: &RootConfig,
+    clients: &Connected,
     asked: &Asked,
 ) -> Result<RoleSessionName, Error> {
     if asked.role_session_name.is_empty() {
-        return usernames::role_session(engine, root, &asked.display_name, &asked.role_name);
+        return usernames::role_session(engine, clients, &asked.display_name, &asked.role_name);
     }
     let mut name = usernames::normalize(&asked.role_session_name);
     name.truncate(usernames::MAX_IAM_NAME);

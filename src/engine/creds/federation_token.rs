@@ -27,7 +27,7 @@ pub(super) async fn generate(
         )));
     }
     let clients = engine.clients.get(storage).await?;
-    let name = usernames::federated_user(engine, &clients.root)?;
+    let name = usernames::federated_user(engine, &clients)?;
     let lifetime = Lifetime::of(engine, asked).await?;
     let sts = clients.sts().await?;
     let document = policies.document.clone();

@@ -97,7 +97,7 @@ pub(super) async fn generate(
     let storage = &*request.storage;
     let blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
     let clients = engine.clients.get(storage).await?;
-    let lease_config = LeaseConfig::load(storage).await?;
+    let lease_config = LeaseConfig::load(engine, storage).await?;
 
     let iam = clients.iam.for_purpose(Purpose::Issue);
 
@@ -144,7 +144,7 @@ pub(super) async fn generate(
         attached: Some(attached),
     };
     // The Go engines keep the whole role here.
-    let policy = json!(asked.role);
+    let policy = json!(*asked.role);
     lease::of_user(data, &lease, policy, lease_config.options())
 }
 
@@ -158,8 +158,7 @@ async fn create_user(
     blueprint: &Blueprint,
 ) -> Result<(User, UserName, WalId), Error> {
     const CONTEXT: &str = "Error creating IAM user";
-    let next_name =
-        || usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name);
+    let next_name = || usernames::iam_user(engine, clients, &asked.display_name, &asked.role_name);
     let mut name = next_name()?;
     let mut taken = Vec::new();
     loop {

@@ -110,11 +110,13 @@ fn is_session(internal_data: &JsonObject) -> Result<bool, Error> {
     }
 }
 
-async fn renew(_engine: Arc<Engine>, request: Request, mut secret: Secret) -> Answer {
+async fn renew(engine: Arc<Engine>, request: Request, mut secret: Secret) -> Answer {
     if is_session(&secret.internal_data).unwrap_or(false) {
         return Ok(None);
     }
-    let config = LeaseConfig::load(&*request.storage).await?.options();
+    let config = LeaseConfig::load(&engine, &*request.storage)
+        .await?
+        .options();
     secret.lease.ttl = config.ttl;
     secret.lease.max_ttl = config.max_ttl;
     secret.lease.renewable = true;

@@ -89,6 +89,7 @@ pub(super) fn path() -> Path<Engine> {
     let docs = |suffix| OperationDocs {
         verb: "generate",
         suffix,
+        leased: true,
         response: RESPONSE,
         ..OperationDocs::NONE
     };
@@ -122,7 +123,7 @@ pub(super) fn path() -> Path<Engine> {
 /// What a client asks for.
 struct Asked {
     role_name: RoleName,
-    role: RoleRecord,
+    role: Arc<RoleRecord>,
     display_name: String,
     role_arn: String,
     role_session_name: String,

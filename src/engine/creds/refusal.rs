@@ -118,14 +118,16 @@ fn of_policies(error: &aws::Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::engine::roles::{RoleName, RoleRecord};
+    use crate::engine::roles::RoleName;
 
     #[test]
     fn session_tags_that_are_not_allowed_tell_the_permission_and_who_needs_it() {
         let asked = Asked {
             role_name: RoleName::named("x"),
-            role: RoleRecord::default(),
+            role: Arc::default(),
             display_name: String::new(),
             role_arn: String::new(),
             role_session_name: String::new(),

@@ -47,6 +47,12 @@ impl RoleName {
     }
 }
 
+/// The name of the role that is stored under that key.
+pub(super) fn name_in(key: &str) -> Option<&str> {
+    key.strip_prefix(PREFIX)
+        .or_else(|| key.strip_prefix(LEGACY_PREFIX))
+}
+
 impl fmt::Display for RoleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -165,6 +171,7 @@ async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
 async fn delete(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let name = data.value(&NAME);
     let _guard = engine.role_locks.lock(name.as_str()).await;
+    let _change = engine.roles.change(name.as_str());
     request.storage.delete(&name.legacy_key()).await?;
     request.storage.delete(&name.key()).await?;
     Ok(None)
@@ -190,7 +197,7 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
         "mfa_serial_number": role.mfa_serial_number,
     });
     if !role.invalid_data.is_empty() {
-        shown["invalid_data"] = Value::from(role.invalid_data);
+        shown["invalid_data"] = Value::from(role.invalid_data.as_str());
     }
     match shown {
         Value::Object(data) => Ok(Some(Response::data(data))),

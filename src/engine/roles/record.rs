@@ -1,6 +1,7 @@
 //! The stored role.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -105,20 +106,24 @@ pub(crate) fn tags(tags: Option<&BTreeMap<String, String>>) -> Vec<Tag> {
         .collect()
 }
 
-/// The stored role; one of before `credential_type` is stored anew in today's form on the way.
+/// The role, from memory or as it is stored; one of before `credential_type` is stored anew in
+/// today's form on the way.
 pub(crate) async fn load(
     engine: &Engine,
     storage: &dyn Storage,
     name: &RoleName,
-) -> Result<Option<RoleRecord>, StorageError> {
-    if let Some(role) = get_json(storage, &name.key()).await? {
-        return Ok(Some(role));
-    }
-    let _guard = engine.role_locks.lock(name.as_str()).await;
-    load_locked(storage, name).await
+) -> Result<Option<Arc<RoleRecord>>, StorageError> {
+    let stored = async {
+        if let Some(role) = get_json(storage, &name.key()).await? {
+            return Ok(Some(role));
+        }
+        let _guard = engine.role_locks.lock(name.as_str()).await;
+        load_locked(storage, name).await
+    };
+    engine.roles.get(name.as_str(), stored).await
 }
 
-/// The same for who holds the role's lock.
+/// The role as it is stored, for who holds its lock.
 pub(super) async fn load_locked(
     storage: &dyn Storage,
     name: &RoleName,

@@ -40,6 +40,7 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
     let name = data.value(&NAME);
     let storage = &*request.storage;
     let _guard = engine.role_locks.lock(name.as_str()).await;
+    let _change = engine.roles.change(name.as_str());
     let mut role = load_locked(storage, &name).await?.unwrap_or_default();
     let mut warnings = Vec::new();
     if !role.invalid_data.is_empty() {

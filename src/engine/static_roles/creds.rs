@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -73,11 +74,12 @@ pub(in crate::engine) fn path() -> Path<Engine> {
 async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let storage = &*request.storage;
     let name = data.value(&NAME);
-    let Some(stored) = StaticCredentials::load(storage, &name).await? else {
-        return Ok(None);
-    };
+    let (stored, role) = try_join!(
+        StaticCredentials::load(storage, &name),
+        StaticRole::load(storage, &name),
+    )?;
     // Credentials without a role are what a creation left that was cut off; their key will go.
-    let Some(role) = StaticRole::load(storage, &name).await? else {
+    let (Some(stored), Some(role)) = (stored, role) else {
         return Ok(None);
     };
     let now = engine.clock.now();

@@ -2,8 +2,10 @@
 //!
 //! `conformance.md` beside this file tells which test shows each point of the Go engines' own tests.
 
+mod changes;
 mod documents;
 mod go_engines;
+mod storage_calls;
 
 use std::path::Path;
 

@@ -256,9 +256,45 @@ async fn an_operation_that_forwards_does_not_run_where_another_node_must() {
             answer.unwrap().unwrap();
             assert_eq!(mount.journal(), ["printed x-1"]);
         }
-        // The read on the same path is not marked.
-        mount.ask(Operation::Read, "coupons/x", json!({})).await;
+        // A path that is not marked.
+        mount
+            .send(Operation::Read, "archive", json!({}))
+            .await
+            .unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_lease_is_given_by_every_node_but_a_standby() {
+    for (state, forwarded) in [
+        (ReplicationState::default(), false),
+        (DR_SECONDARY, false),
+        (SECONDARY, false),
+        (STANDBY, true),
+    ] {
+        let mount = Mount::on(StaticSystemView {
+            replication_state: state,
+            ..StaticSystemView::default()
+        });
+
+        for _ in 0..2 {
+            let answer = mount.send(Operation::Read, "coupons/x", json!({})).await;
+
+            assert_eq!(matches!(answer, Err(Error::ReadOnly(_))), forwarded);
+            assert_eq!(mount.journal().is_empty(), forwarded, "{state:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_no_standby_stays_so_as_long_as_the_mount_is_set_up() {
+    let system = StaticSystemView::default();
+    let mount = Mount::on(system.clone());
+
+    mount.ask(Operation::Read, "coupons/x", json!({})).await;
+    mount.ask(Operation::Read, "coupons/x", json!({})).await;
+
+    assert_eq!(system.take_asked(), ["replication_state"]);
 }
 
 #[tokio::test]
@@ -268,6 +304,7 @@ async fn a_host_without_the_calls_has_no_replication() {
         ..StaticSystemView::default()
     });
     mount.ask(Operation::Update, "coupons/x", json!({})).await;
+    mount.ask(Operation::Read, "coupons/x", json!({})).await;
 }
 
 #[tokio::test]
@@ -277,10 +314,12 @@ async fn a_host_that_cannot_tell_the_node_from_another_stops_what_must_forward()
         ..StaticSystemView::default()
     });
 
-    let error = mount.fail(Operation::Update, "coupons/x", json!({})).await;
+    for operation in [Operation::Update, Operation::Read] {
+        let error = mount.fail(operation, "coupons/x", json!({})).await;
 
-    assert!(matches!(error, Error::Internal(_)));
-    assert_eq!(mount.journal(), Vec::<String>::new());
+        assert!(matches!(error, Error::Internal(_)));
+        assert_eq!(mount.journal(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]

@@ -176,7 +176,14 @@ pub(super) fn paths() -> Vec<Path<Shop>> {
         Path::new("(coupons|vouchers)/{shop@}")
             .field(&SHOP)
             .field(&PRICE)
-            .on_with(Operation::Read, print, print_coupon)
+            .on_with(
+                Operation::Read,
+                OperationDocs {
+                    leased: true,
+                    ..print
+                },
+                print_coupon,
+            )
             .on_with(
                 Operation::Update,
                 OperationDocs {

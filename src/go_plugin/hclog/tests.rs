@@ -1,12 +1,27 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::json;
+use tracing::callsite::{Callsite, Identifier};
+use tracing::field::FieldSet;
+use tracing::metadata::Kind;
+use tracing::subscriber::Interest;
 use tracing::{debug, error, error_span, info, trace, warn};
 
 use super::*;
 use crate::clock::ManualClock;
+
+/// Where an event comes from.
+struct Place(OnceLock<Metadata<'static>>);
+
+impl Callsite for Place {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        self.0.get().unwrap()
+    }
+}
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -177,6 +192,44 @@ fn what_is_below_the_level_is_never_formatted() {
 
     assert!(lines.is_empty());
     assert!(!formatted.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_place_that_is_off_is_asked_about_once_and_never_again() {
+    for (level, target, event, interested) in [
+        (LevelFilter::INFO, OURS, Level::INFO, true),
+        (LevelFilter::INFO, OURS, Level::DEBUG, false),
+        (LevelFilter::TRACE, OURS, Level::TRACE, true),
+        (LevelFilter::TRACE, "h2::codec", Level::WARN, true),
+        (LevelFilter::TRACE, "h2::codec", Level::INFO, false),
+        (
+            LevelFilter::TRACE,
+            "hyper_util::client",
+            Level::TRACE,
+            false,
+        ),
+        (
+            LevelFilter::TRACE,
+            "aws_smithy_runtime",
+            Level::DEBUG,
+            false,
+        ),
+        (LevelFilter::ERROR, "tonic::transport", Level::WARN, false),
+    ] {
+        let subscriber = subscriber(level, ManualClock::default(), Lines::default());
+        let place = Box::leak(Box::new(Place(OnceLock::new())));
+        let fields = FieldSet::new(&[], Identifier(place));
+        let metadata = Metadata::new("", target, event, None, None, None, fields, Kind::EVENT);
+        let metadata = place.0.get_or_init(|| metadata);
+
+        let interest = subscriber.register_callsite(metadata);
+
+        let name = format!("{event} of {target} at {level}");
+        assert_eq!(interest.is_never(), !interested, "{name}");
+        assert_eq!(interest.is_always(), interested, "{name}");
+        // The levels that are off everywhere do not even look at their place.
+        assert_eq!(subscriber.max_level_hint(), Some(level), "{name}");
+    }
 }
 
 #[test]

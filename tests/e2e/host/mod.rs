@@ -1,6 +1,7 @@
 //! A host: its process, its HTTP API, its command line and what only an operator's hand reaches.
 
 mod answers;
+mod cluster;
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,6 +20,7 @@ use crate::settings::settings;
 
 /// The token of a development host, which is root.
 const DEVELOPMENT_TOKEN: &str = "root";
+const PLUGIN: &str = "vault-plugin-secrets-aws";
 const START: Duration = Duration::from_mins(1);
 
 /// A running host, ended with its plugin processes when dropped.
@@ -67,16 +69,21 @@ impl Host {
             .expect("the configuration can be written");
             vec![format!("-config={}", listener.display())]
         });
-        let keys = host
+        host.initialize();
+        host
+    }
+
+    /// Makes keys for a new host, and unseals it.
+    fn initialize(&mut self) {
+        let keys = self
             .write(
                 "sys/init",
                 &json!({ "secret_shares": 1, "secret_threshold": 1 }),
             )
             .body();
-        host.token = text(&keys["root_token"]);
-        host.unseal_key = Some(text(&keys["keys_base64"][0]));
-        host.unseal();
-        host
+        self.token = text(&keys["root_token"]);
+        self.unseal_key = Some(text(&keys["keys_base64"][0]));
+        self.unseal();
     }
 
     fn start(directory: &Path, arguments: impl Fn(u16) -> Vec<String>) -> Self {
@@ -115,6 +122,7 @@ impl Host {
             let server = Server::start(&command, &directory.join("host.log"));
             let agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
+                .max_redirects(0)
                 .timeout_global(Some(Duration::from_mins(2)))
                 .build()
                 .new_agent();
@@ -193,14 +201,24 @@ impl Host {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ureq::Error> {
-        let request = ureq::http::Request::builder()
-            .method(method)
-            .uri(format!("{}/v1/{path}", self.address))
-            .header("X-Vault-Token", &self.token);
-        let mut answer = match body {
-            Some(body) => self.agent.run(request.body(body.to_string())?)?,
-            None => self.agent.run(request.body(())?)?,
+        let send = |address: &str| {
+            let request = ureq::http::Request::builder()
+                .method(method)
+                .uri(address)
+                .header("X-Vault-Token", &self.token);
+            match body {
+                Some(body) => self.agent.run(request.body(body.to_string())?),
+                None => self.agent.run(request.body(())?),
+            }
         };
+        let mut answer = send(&format!("{}/v1/{path}", self.address))?;
+        // As every client does: a standby sends us to the active node when it cannot reach it
+        // itself.
+        if answer.status() == ureq::http::StatusCode::TEMPORARY_REDIRECT {
+            let there = answer.headers().get("Location");
+            let there = there.and_then(|there| there.to_str().ok());
+            answer = send(there.expect("it says where"))?;
+        }
         let text = answer.body_mut().read_to_string()?;
         Ok(Answer {
             request: format!("{method} {path}"),
@@ -260,11 +278,11 @@ impl Host {
 
     /// As [`register_plugin`](Self::register_plugin), with a version.
     pub(crate) fn register_plugin_as(&self, version: Option<&str>) {
-        self.install(&settings().plugin, "vault-plugin-secrets-aws");
+        self.install(&settings().plugin, PLUGIN);
         self.write(
             "sys/plugins/catalog/secret/aws",
             &json!({
-                "command": "vault-plugin-secrets-aws",
+                "command": PLUGIN,
                 "sha256": sha256(&settings().plugin),
                 "version": version,
             }),

@@ -111,7 +111,8 @@ async fn without_config_lease_a_renewal_leaves_the_times_to_the_mount() {
 
 #[tokio::test]
 async fn a_config_lease_that_cannot_be_read_fails_the_renewal() {
-    let (mount, lease) = issued().await;
+    let (mut mount, lease) = issued().await;
+    mount.restart().await;
     mount.storage().fail(StorageFault::Get, "config/lease");
 
     let error = mount.renew(&lease).await.unwrap_err();

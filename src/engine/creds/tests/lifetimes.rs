@@ -151,7 +151,7 @@ async fn a_lifetime_above_that_of_the_aws_role_is_refused_with_what_to_change() 
 #[tokio::test]
 async fn a_host_that_does_not_tell_its_limit_is_asked_only_where_the_role_has_none() {
     let mount = TestMount::on(StaticSystemView {
-        fault: Some(HostError::Failed("connection lost".to_owned())),
+        limit_fault: Some(HostError::Failed("connection lost".to_owned())),
         ..StaticSystemView::default()
     })
     .await;
@@ -172,8 +172,8 @@ async fn a_host_that_does_not_tell_its_limit_is_asked_only_where_the_role_has_no
     }
 
     mount
-        .storage()
-        .set_text("role/x", &stored(3_600_000_000_000));
+        .store_elsewhere("role/x", &stored(3_600_000_000_000))
+        .await;
     mount.generate("creds/x").await;
 }
 

@@ -14,6 +14,7 @@ mod lifetimes;
 mod parameters;
 mod refusals;
 mod session_token;
+mod standbys;
 mod storms;
 
 use serde_json::json;
