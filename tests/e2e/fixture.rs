@@ -222,8 +222,9 @@ impl Fixture {
 
     /// Users that the engine made and that are still there.
     pub(crate) fn left_in_aws(&self) -> Vec<String> {
+        let there = self.aws.user_names();
         let mut users = self.proxy.created_users();
-        users.retain(|user| self.aws.has_user(user));
+        users.retain(|user| there.contains(user));
         users
     }
 

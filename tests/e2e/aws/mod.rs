@@ -4,6 +4,7 @@ mod calls;
 mod user;
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_iam::operation::create_access_key::CreateAccessKeyOutput;
@@ -288,6 +289,18 @@ impl Aws {
         }
     }
 
+    /// The names of all users of the account, those of other tests too.
+    pub(crate) fn user_names(&self) -> BTreeSet<String> {
+        // All in one page, for others come and go meanwhile.
+        let users = self.iam.list_users().max_items(1000).into_paginator();
+        let users = users.items().send();
+        run(users.collect::<Result<Vec<_>, _>>())
+            .expect("the users are listed")
+            .into_iter()
+            .map(|user| user.user_name)
+            .collect()
+    }
+
     /// Looks a user up with all that hangs on it; `None` when there is none.
     pub(crate) fn user(&self, name: &str) -> Option<User> {
         User::find(&self.iam, name)
@@ -297,7 +310,9 @@ impl Aws {
 /// Whether a user has what AWS, but not moto, wants removed before the user: keys, groups, a login
 /// profile. moto itself looks for policies.
 pub(crate) fn has_keys_groups_or_password(user: &str) -> bool {
-    let iam = iam(&moto().address, &moto().administrator);
+    // Asked once for each user that is deleted, and a new client takes its time.
+    static ADMINISTRATOR: OnceLock<aws_sdk_iam::Client> = OnceLock::new();
+    let iam = ADMINISTRATOR.get_or_init(|| iam(&moto().address, &moto().administrator));
     run(async {
         let keys = iam.list_access_keys().user_name(user).send().await;
         let groups = iam.list_groups_for_user().user_name(user).send().await;
