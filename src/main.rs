@@ -133,5 +133,8 @@ fn started_by_hand(arguments: impl Iterator<Item = String>) -> ExitCode {
 /// What serves each mount.
 fn factory() -> Arc<dyn Factory> {
     let connector = SdkConnector::new(Arc::new(ProcessEnvironment));
-    Arc::new(EngineFactory::new(Arc::new(connector), Arc::new(SystemClock)))
+    Arc::new(EngineFactory::new(
+        Arc::new(connector),
+        Arc::new(SystemClock),
+    ))
 }

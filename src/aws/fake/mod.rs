@@ -3,9 +3,10 @@
 //! [`FakeAws`] is the service: accounts with users, groups, policies, roles and sessions, whose
 //! rules live in `World` and are written once. A [`Connector`] is one door to it: each client acts
 //! with the credentials it was opened with, so a key that was rotated away really stops working.
+//! HTTP is another ([`FakeAws::serve`]), for plugins that run as processes of their own.
 //!
-//! Beside the service stand switches for what goes wrong ([`FaultRule`]), a journal of every call
-//! ([`Call`]), and methods to set the scene and to look at the outcome.
+//! Beside the service stand switches for what goes wrong ([`FaultRule`], [`RateLimit`]), a journal of
+//! every call ([`Call`]), and methods to set the scene and to look at the outcome.
 
 mod access_keys;
 mod belongings;
@@ -13,7 +14,9 @@ mod client_credentials;
 mod door;
 mod faults;
 mod groups;
+mod http;
 mod journal;
+mod limit;
 mod policies;
 mod scene;
 mod sessions;
@@ -30,6 +33,7 @@ use tokio::sync::watch;
 
 pub use faults::{Fault, FaultRule};
 pub use journal::{Call, Outcome};
+pub use limit::RateLimit;
 pub use policies::InlinePolicies;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 
@@ -41,6 +45,7 @@ use client_credentials::ClientCredentials;
 use door::Client;
 use faults::Faults;
 use journal::Journal;
+use limit::Bucket;
 use world::{Caller, Refused, Service, World};
 
 /// The simulated AWS. Clones are handles to the same one.
@@ -61,6 +66,8 @@ struct Shared {
 struct State {
     world: World,
     faults: Faults,
+    /// Of IAM, which every account shares here.
+    bucket: Option<Bucket>,
     journal: Journal,
     delay: Duration,
     default_credentials: Option<Proof>,
@@ -95,6 +102,7 @@ impl FakeAws {
                 state: Mutex::new(State {
                     world: World::new(clock),
                     faults: Faults::default(),
+                    bucket: None,
                     journal: Journal::new(),
                     delay: Duration::ZERO,
                     default_credentials: None,
@@ -138,7 +146,12 @@ impl FakeAws {
     ) -> Result<T, Error> {
         let (index, fault, delay, healed) = {
             let mut state = self.state();
-            let fault = state.faults.meet(&request);
+            let fault = state.faults.meet(&request).or_else(|| {
+                let bucket = state.bucket.as_mut();
+                bucket
+                    .filter(|_| Service::of(request.operation) == Service::Iam)?
+                    .meet()
+            });
             let index = state.journal.begin(&request, proof);
             (index, fault, state.delay, self.shared.healed.subscribe())
         };

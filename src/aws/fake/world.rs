@@ -149,7 +149,12 @@ impl Refused {
     }
 
     pub(super) fn status(&self) -> u16 {
-        match self.code {
+        Self::status_of(self.code)
+    }
+
+    /// The HTTP status that goes with an error code.
+    pub(super) fn status_of(code: &str) -> u16 {
+        match code {
             "AccessDenied" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "ExpiredToken" => {
                 403
             }
@@ -255,6 +260,18 @@ impl World {
             return Err(wrong_signature());
         }
         Ok(caller)
+    }
+
+    /// The secret that belongs to an access key id; empty when nobody has it, which no secret is.
+    pub(super) fn secret_of(&mut self, id: &str) -> String {
+        if let Some(session) = self.sessions.get(id) {
+            return session.secret_access_key.clone();
+        }
+        self.accounts
+            .iter_mut()
+            .find_map(|(account, state)| state.key(account, id))
+            .map(|(_, key)| key.secret_access_key.clone())
+            .unwrap_or_default()
     }
 
     /// A new identifier in AWS's form: a prefix that tells the kind, and base 32.
