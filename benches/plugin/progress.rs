@@ -1,0 +1,29 @@
+//! Lines for whoever waits.
+
+use std::io::{Write as _, stderr};
+
+/// Writes a line to standard error.
+pub(crate) fn say(line: &str) {
+    // Nobody is left to tell if it is closed.
+    let _ = writeln!(stderr(), "bench: {line}");
+}
+
+/// Counts the steps of a phase.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    phase: &'static str,
+    done: usize,
+    of: usize,
+}
+
+impl Progress {
+    pub(crate) fn new(phase: &'static str, of: usize) -> Self {
+        Self { phase, done: 0, of }
+    }
+
+    /// One more step is done.
+    pub(crate) fn step(&mut self, what: &str) {
+        self.done += 1;
+        say(&format!("{} {}/{}: {what}", self.phase, self.done, self.of));
+    }
+}
