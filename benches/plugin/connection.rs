@@ -1,6 +1,7 @@
 //! One client's connection, kept open from request to request.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
@@ -9,8 +10,12 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::Fallible;
+
+/// Hosts give up after 90 seconds and say so.
+const PATIENCE: Duration = Duration::from_secs(100);
 
 /// A request that can be sent again and again.
 #[derive(Clone, Debug)]
@@ -35,6 +40,12 @@ impl Connection {
     }
 
     pub(crate) async fn send(&mut self, ask: &Ask) -> Fallible<(StatusCode, Bytes)> {
+        timeout(PATIENCE, self.send_and_wait(ask))
+            .await
+            .map_err(|_| format!("{} {}: no answer", ask.method, ask.path))?
+    }
+
+    async fn send_and_wait(&mut self, ask: &Ask) -> Fallible<(StatusCode, Bytes)> {
         let mut request = Request::builder()
             .method(ask.method)
             .uri(&ask.path)

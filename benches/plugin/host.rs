@@ -149,7 +149,11 @@ pub(crate) fn revokes(lease_ids: &[String]) -> impl Iterator<Item = Ask> {
 pub(crate) fn version(binary: &Path) -> Fallible<String> {
     let output = Command::new(binary).arg("version").env_clear().output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let words: Vec<_> = text.split_whitespace().take(2).collect();
+    let words: Vec<_> = text
+        .split_whitespace()
+        .take(2)
+        .map(|word| word.trim_end_matches(','))
+        .collect();
     if words.is_empty() {
         return Err(format!("{} does not tell its version", binary.display()).into());
     }
