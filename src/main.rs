@@ -35,7 +35,8 @@ The server starts this program; there is nothing to run by hand. To use it:
   1. Put the file into the directory that plugin_directory names in the server's configuration.
      Neither the file nor the directory may be behind a symbolic link.
   2. Register it, with vault or with bao:
-       vault plugin register -sha256=$(sha256sum FILE | cut -d' ' -f1) -command=FILE secret aws
+       vault plugin register -sha256=$(sha256sum DIRECTORY/FILE | cut -d' ' -f1) \\
+         -command=FILE secret aws
   3. Enable it:
        vault secrets enable aws
 

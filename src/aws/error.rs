@@ -28,7 +28,7 @@ pub enum ErrorKind {
     Throttled,
     /// Something is still attached to what was to be deleted.
     DeleteConflict,
-    /// Another change is under way; a little later it will work.
+    /// Another change is under way, or AWS is out of order; a little later it will work.
     Busy,
     /// A quota is used up, such as two access keys per user.
     LimitExceeded,
@@ -67,7 +67,12 @@ impl Error {
             kind,
             code: code.map(ToOwned::to_owned),
             message: message.map_or_else(
-                || format!("AWS gave no reason (HTTP status {})", refusal.status),
+                || {
+                    format!(
+                        "AWS refused {operation} without a reason (HTTP status {})",
+                        refusal.status
+                    )
+                },
                 one_line,
             ),
             request_id: refusal.request_id.map(ToOwned::to_owned),
@@ -117,7 +122,7 @@ impl Error {
     /// The call, named as the permission for it: `iam:CreateUser`.
     ///
     /// When credentials had to be fetched first and that failed, this names the call that failed,
-    /// such as `sts:AssumeRole`.
+    /// such as `sts:AssumeRole`; when no client could be made, `iam:*` or `sts:*`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
@@ -188,7 +193,9 @@ impl ErrorKind {
             Some("NoSuchEntity") => Self::NotFound,
             Some("EntityAlreadyExists") => Self::AlreadyExists,
             Some("DeleteConflict") => Self::DeleteConflict,
-            Some("ConcurrentModification" | "EntityTemporarilyUnmodifiable") => Self::Busy,
+            Some(
+                "ConcurrentModification" | "EntityTemporarilyUnmodifiable" | "ServiceUnavailable",
+            ) => Self::Busy,
             Some(
                 "Throttling"
                 | "Throttled"
@@ -248,4 +255,87 @@ impl ErrorKind {
 /// AWS breaks some messages into lines; one line is what fits a log and a terminal.
 fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str, message: &str) -> Error {
+        Error::refused(
+            "iam:CreateUser",
+            &Refusal {
+                status,
+                code: Some(code),
+                message: Some(message),
+                request_id: None,
+            },
+        )
+    }
+
+    #[test]
+    fn codes_are_told_apart_by_what_to_do_about_them() {
+        for (kind, codes) in [
+            (
+                ErrorKind::Denied,
+                "AccessDenied AccessDeniedException UnauthorizedOperation",
+            ),
+            (ErrorKind::NotFound, "NoSuchEntity NoSuchEntityException"),
+            (ErrorKind::AlreadyExists, "EntityAlreadyExists"),
+            (
+                ErrorKind::Throttled,
+                "BandwidthLimitExceeded EC2ThrottledException LimitExceededException \
+                 PriorRequestNotComplete ProvisionedThroughputExceededException \
+                 RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown \
+                 ThrottledException Throttling ThrottlingException TooManyRequestsException \
+                 TransactionInProgressException",
+            ),
+            (ErrorKind::DeleteConflict, "DeleteConflict"),
+            (
+                ErrorKind::Busy,
+                "ConcurrentModification EntityTemporarilyUnmodifiable ServiceUnavailable",
+            ),
+            (ErrorKind::LimitExceeded, "LimitExceeded"),
+            (
+                ErrorKind::InvalidCredentials,
+                "AuthFailure ExpiredToken ExpiredTokenException IDPRejectedClaim \
+                 InvalidClientTokenId InvalidIdentityToken SignatureDoesNotMatch \
+                 UnrecognizedClientException",
+            ),
+            (
+                ErrorKind::Invalid,
+                "InvalidInput InvalidParameterValue MalformedPolicyDocument PackedPolicyTooLarge \
+                 RegionDisabledException ValidationError ValidationException",
+            ),
+            (ErrorKind::Other, "ServiceFailure InternalFailure Surprise"),
+        ] {
+            for code in codes.split_whitespace() {
+                assert_eq!(refused(400, code, "why").kind(), kind, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_failure_of_aws_itself_may_have_happened() {
+        assert!(refused(500, "ServiceFailure", "").may_have_happened());
+        assert!(!refused(503, "ServiceUnavailable", "").may_have_happened());
+        assert!(!refused(500, "Throttling", "").may_have_happened());
+        assert!(!refused(400, "Surprise", "").may_have_happened());
+    }
+
+    #[test]
+    fn a_refusal_shows_code_and_message_in_one_line() {
+        let error = refused(400, "ValidationError", " 2 errors:\n\tone\n\ttwo\n");
+
+        assert_eq!(error.to_string(), "ValidationError: 2 errors: one two");
+    }
+
+    #[test]
+    fn a_refusal_without_code_and_message_shows_the_status() {
+        assert_eq!(
+            refused(418, "", " ").to_string(),
+            "AWS refused iam:CreateUser without a reason (HTTP status 418)"
+        );
+        assert_eq!(refused(429, "", "").kind(), ErrorKind::Throttled);
+    }
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use crate::aws::{Error, ErrorKind};
 
-/// Waits between the tries, about three seconds together.
-const WAITS: [Duration; 5] = [
+/// Waits between the tries, about six seconds together.
+const WAITS: [Duration; 7] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
     Duration::from_millis(400),
     Duration::from_millis(800),
-    Duration::from_millis(1600),
+    Duration::from_millis(1500),
+    Duration::from_millis(1500),
+    Duration::from_millis(1500),
 ];
 
 /// Repeats a call while AWS says that another change is under way (`ConcurrentModification`,
@@ -36,7 +38,10 @@ where
 {
     for wait in WAITS {
         match call().await {
-            Err(error) if passing(&error) => tokio::time::sleep(wait).await,
+            // Calls that got into each other's way must not come back in step.
+            Err(error) if passing(&error) => {
+                tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..1.5))).await;
+            }
             other => return other,
         }
     }

@@ -22,22 +22,79 @@ pub(crate) fn failed(context: &str, error: &aws::Error) -> Error {
 
 /// AWS's words and the next step.
 pub(crate) fn explain(error: &aws::Error) -> String {
+    match next_step(error) {
+        Some(step) => format!("{error} ({step})"),
+        None => error.to_string(),
+    }
+}
+
+/// What the reader can do, where AWS's words do not say it.
+pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
     let operation = error.operation();
-    let hint = match error.kind() {
+    let step = match error.kind() {
+        // Granting does not help there, and AWS says which policy forbids it.
+        ErrorKind::Denied if error.message().contains("explicit deny") => return None,
         ErrorKind::Denied => {
-            format!("grant {operation} to the AWS credentials that this engine uses")
+            let action = denied_action(error.message()).unwrap_or(operation);
+            format!("grant {action} to the AWS credentials that this engine uses")
         }
-        ErrorKind::InvalidCredentials => format!(
-            "AWS does not accept the credentials that this engine uses for {operation}; check access_key and secret_key in config/root, or, if they are new, try again in some seconds"
-        ),
+        ErrorKind::InvalidCredentials => invalid_credentials(error).to_owned(),
         ErrorKind::NoCredentials => {
             "write access_key and secret_key to config/root, or give the server's environment AWS credentials".to_owned()
         }
-        ErrorKind::Unreachable => format!(
-            "no answer to {operation}; check region and endpoints in config/root, and the server's network and proxy"
-        ),
-        ErrorKind::Throttled => format!("AWS slows down {operation} for this account; try again later"),
-        _ => return error.to_string(),
+        ErrorKind::Unreachable => {
+            "check region and endpoints in config/root, and the server's network and proxy"
+                .to_owned()
+        }
+        ErrorKind::Invalid
+            if error
+                .code()
+                .is_some_and(|code| code.starts_with("MalformedPolicyDocument")) =>
+        {
+            "check policy_document of the role".to_owned()
+        }
+        ErrorKind::Throttled => {
+            format!("AWS limits how often this account may call {operation}; try again later")
+        }
+        _ => return None,
     };
-    format!("{error} ({hint})")
+    Some(step)
+}
+
+fn invalid_credentials(error: &aws::Error) -> &'static str {
+    let message = error.message();
+    match error.code() {
+        Some("RequestTimeTooSkewed" | "RequestExpired") => "check the server's clock",
+        _ if message.contains("Signature expired") || message.contains("not yet current") => {
+            "check the server's clock"
+        }
+        Some("SignatureDoesNotMatch") => {
+            "secret_key in config/root does not belong to access_key, or was mistyped"
+        }
+        _ => {
+            "AWS does not accept the credentials of this engine: check access_key and secret_key in config/root, or the server's AWS credentials if there are none; AWS may need some seconds to accept new ones"
+        }
+    }
+}
+
+/// The action that AWS says is missing. It need not be the call: a user with tags also needs
+/// `iam:TagUser`.
+fn denied_action(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let action = rest.split_whitespace().next()?;
+    action.contains(':').then_some(action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_action_to_grant_is_the_one_that_aws_names() {
+        let message = "User: arn:aws:iam::111122223333:user/vault is not authorized to perform: iam:TagUser on resource: arn:aws:iam::111122223333:user/x because no identity-based policy allows the iam:TagUser action";
+
+        assert_eq!(denied_action(message), Some("iam:TagUser"));
+        assert_eq!(denied_action("Access denied"), None);
+        assert_eq!(denied_action("not authorized to perform: this"), None);
+    }
 }

@@ -1,9 +1,10 @@
 //! The AWS secrets engine: what each path does, on the framework and on AWS's seam.
 //!
-//! The list of [`paths`] is the table of contents; a path's fields, handlers and stored form are in
+//! The list of `paths` is the table of contents; a path's fields, handlers and stored form are in
 //! the file that is named like it.
 //! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
 
+mod access_keys;
 mod busy;
 mod clients;
 mod config_lease;
@@ -16,11 +17,14 @@ mod policies;
 mod roles;
 mod rollback;
 mod rotate_root;
+mod static_roles;
 mod stored;
 mod usernames;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -30,6 +34,7 @@ use async_trait::async_trait;
 
 use self::clients::ClientCache;
 use self::locks::NameLocks;
+use self::static_roles::StaticRoles;
 use crate::aws::Connector;
 use crate::clock::Clock;
 use crate::framework::wal::{WAL_PREFIX, WalEntry};
@@ -45,12 +50,16 @@ with an access key, made for one lease and removed with it, or sessions of STS.
 Write the engine's own credentials to config/root and rotate them with
 config/rotate-root. Define what a client may get in roles/<name>. Then reading
 creds/<name> gives credentials, and revoking their lease ends an IAM user at once;
-sessions of STS live until their time is up.";
+sessions of STS live until their time is up.
+
+For programs that need an IAM user that exists already, static-roles/<name> takes one
+over and rotates its access key; static-creds/<name> shows the key of the moment.";
 
 /// The state of one mount. What other requests must not disturb is behind the locks of its parts.
 pub(crate) struct Engine {
     clients: ClientCache,
     role_locks: NameLocks,
+    static_roles: StaticRoles,
     clock: Arc<dyn Clock>,
     system: Arc<dyn SystemView>,
 }
@@ -62,6 +71,10 @@ fn paths() -> Vec<Path<Engine>> {
         config_lease::path(),
         roles::path(),
         roles::list_path(),
+        static_roles::path(),
+        static_roles::list_path(),
+        static_roles::rotate_path(),
+        static_roles::creds_path(),
         creds::path(),
     ]
 }
@@ -70,9 +83,14 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
     Ok(
         Declaration::new(DESCRIPTION, paths(), vec![creds::access_keys()])
             .map_err(|error| Error::internal(error.to_string()))?
+            // Whatever the mount's type is called, clients are generated from these ids.
+            .operation_prefix("aws")
             .special_paths(SpecialPaths {
                 local_storage: vec![WAL_PREFIX.to_owned()],
-                seal_wrap_storage: vec![config_root::KEY.to_owned(), "static-creds/".to_owned()],
+                seal_wrap_storage: vec![
+                    config_root::KEY.to_owned(),
+                    static_roles::CREDENTIALS.to_owned(),
+                ],
                 ..SpecialPaths::default()
             })
             .operation_prefix("aws")
@@ -82,6 +100,15 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
 
 #[async_trait]
 impl Lifecycle for Engine {
+    async fn initialize(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+        self.static_roles.begin();
+        Ok(())
+    }
+
+    async fn periodic(self: Arc<Self>, storage: Arc<dyn Storage>) -> Result<(), Error> {
+        static_roles::rotate_due(&self, &*storage).await
+    }
+
     async fn roll_back(
         self: Arc<Self>,
         storage: Arc<dyn Storage>,
@@ -94,6 +121,7 @@ impl Lifecycle for Engine {
         if key == config_root::KEY {
             self.clients.forget().await;
         }
+        self.static_roles.invalidate_key(key);
     }
 
     async fn rotate(self: Arc<Self>, request: Request) -> Answer {
@@ -138,6 +166,7 @@ impl Factory for EngineFactory {
                 Arc::clone(&self.clock),
             ),
             role_locks: NameLocks::default(),
+            static_roles: StaticRoles::new(Arc::clone(&self.clock)),
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),
         };

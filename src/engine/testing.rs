@@ -5,7 +5,7 @@
 //! secret may stand in any log line of the test.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use tracing_subscriber::{Layer, registry};
 
 use super::EngineFactory;
 use crate::aws::fake::FakeAws;
+use crate::aws::{self, AccessKeyId, ClientConfig, Connector, CredentialSource, Iam, Sts};
 use crate::clock::{Clock, ManualClock};
 use crate::framework::Answer;
 use crate::logical::testing::{InMemoryStorage, StaticSystemView};
@@ -26,12 +27,17 @@ use crate::secret::ExposeSecret;
 /// A policy of AWS that every account knows.
 pub(super) const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
 
+/// A shorter secret may stand in a log by chance.
+const SHORTEST_SECRET: usize = 8;
+
 pub(super) struct TestMount {
     aws: FakeAws,
     storage: Arc<InMemoryStorage>,
     clock: Arc<ManualClock>,
     system: Arc<StaticSystemView>,
     backend: Arc<dyn Backend>,
+    /// What was written as `secret_key`.
+    secret_keys: Mutex<Vec<String>>,
     log: Log,
     _subscriber: tracing::subscriber::DefaultGuard,
 }
@@ -64,13 +70,14 @@ impl TestMount {
         let aws = FakeAws::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let storage = Arc::new(InMemoryStorage::default());
         let system = Arc::new(system);
-        let backend = start(&aws, &clock, &storage, &system).await;
+        let backend = start(Arc::new(aws.clone()), &clock, &storage, &system).await;
         Self {
             aws,
             storage,
             clock,
             system,
             backend,
+            secret_keys: Mutex::default(),
             log,
             _subscriber: subscriber,
         }
@@ -100,7 +107,47 @@ impl TestMount {
 
     /// The process dies and a new one takes over the mount.
     pub(super) async fn restart(&mut self) {
-        self.backend = start(&self.aws, &self.clock, &self.storage, &self.system).await;
+        let connector = Arc::new(self.aws.clone());
+        self.backend = start(connector, &self.clock, &self.storage, &self.system).await;
+    }
+
+    /// The process dies and a new one takes over the mount, which finds the credentials of a
+    /// session around it.
+    pub(super) async fn restart_with_session(&mut self, session: &Lease) {
+        let surroundings = Surroundings {
+            aws: self.aws.clone(),
+            credentials: CredentialSource::Static {
+                access_key_id: AccessKeyId::new(session.text("access_key")).unwrap(),
+                secret_access_key: session.text("secret_key").into(),
+                session_token: Some(session.text("session_token").into()),
+            },
+        };
+        let connector = Arc::new(surroundings);
+        self.backend = start(connector, &self.clock, &self.storage, &self.system).await;
+    }
+
+    /// What comes of a piece of work, unless it waits for ever, as it does when AWS is told that the
+    /// process dies. Needs paused time.
+    pub(super) async fn unless_dead<F: Future>(&self, work: F) -> Option<F::Output> {
+        tokio::time::timeout(Duration::from_hours(1), work)
+            .await
+            .ok()
+    }
+
+    /// The process died. Whatever went wrong is over, a new process takes over, and the host's
+    /// timer comes when unfinished work is old enough to be undone.
+    pub(super) async fn recover(&mut self) {
+        self.aws.heal();
+        self.storage.heal();
+        self.restart().await;
+        self.clock.advance(Duration::from_mins(6));
+        self.roll_back().await.unwrap();
+    }
+
+    /// The process dies and a new one, on a node of this kind, takes over the mount.
+    pub(super) async fn restart_on(&mut self, system: StaticSystemView) {
+        self.system = Arc::new(system);
+        self.restart().await;
     }
 
     pub(super) fn aws(&self) -> &FakeAws {
@@ -134,6 +181,11 @@ impl TestMount {
 
     /// Sends a request, with the existence check that a host makes before a write.
     pub(super) async fn send(&self, operation: Operation, path: &str, data: Value) -> Answer {
+        if let Some(secret) = data.get("secret_key").and_then(Value::as_str)
+            && secret.len() >= SHORTEST_SECRET
+        {
+            lock(&self.secret_keys).push(secret.to_owned());
+        }
         let mut request = self.request(operation.clone(), path, data);
         if operation == Operation::Update {
             let exists = self.backend.handle_existence_check(request.clone()).await?;
@@ -184,6 +236,22 @@ impl TestMount {
     /// A write that fails.
     pub(super) async fn write_error(&self, path: &str, data: Value) -> Error {
         self.send(Operation::Update, path, data).await.unwrap_err()
+    }
+
+    /// A write that is the caller's mistake; what the caller is told.
+    pub(super) async fn write_refusal(&self, path: &str, data: Value) -> String {
+        match self.write_error(path, data).await {
+            Error::Invalid(text) => text,
+            other => panic!("writing {path} is not the caller's mistake: {other:?}"),
+        }
+    }
+
+    /// A request for credentials that is answered with 400; what the caller is told.
+    pub(super) async fn generate_refusal(&self, path: &str, data: Value) -> String {
+        match self.send(Operation::Read, path, data).await {
+            Err(Error::Invalid(text)) => text,
+            other => panic!("{path} is not refused: {other:?}"),
+        }
     }
 
     /// A read that fails.
@@ -240,6 +308,11 @@ impl TestMount {
         self.backend.handle_request(request).await.map(drop)
     }
 
+    /// All that was logged so far.
+    pub(super) fn log(&self) -> String {
+        lock(&self.log.0).clone()
+    }
+
     /// The WAL entries in storage.
     pub(super) fn wal(&self) -> Vec<String> {
         let keys = self.storage.keys();
@@ -277,20 +350,52 @@ impl Drop for TestMount {
         if std::thread::panicking() {
             return;
         }
-        let log = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in self.aws.secrets() {
+        let log = self.log();
+        let written = lock(&self.secret_keys).clone();
+        for secret in self.aws.secrets().into_iter().chain(written) {
             assert!(!log.contains(&secret), "a secret stands in the log:\n{log}");
         }
     }
 }
 
+/// An AWS to whose clients the environment has credentials to offer.
+#[derive(Debug)]
+struct Surroundings {
+    aws: FakeAws,
+    credentials: CredentialSource,
+}
+
+impl Surroundings {
+    fn look_around(&self, config: &ClientConfig) -> ClientConfig {
+        let mut config = config.clone();
+        if matches!(config.credentials, CredentialSource::DefaultChain) {
+            config.credentials = self.credentials.clone();
+        }
+        config
+    }
+}
+
+impl Connector for Surroundings {
+    fn iam(&self, config: &ClientConfig) -> Result<Arc<dyn Iam>, aws::Error> {
+        self.aws.iam(&self.look_around(config))
+    }
+
+    fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, aws::Error> {
+        self.aws.sts(&self.look_around(config))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 async fn start(
-    aws: &FakeAws,
+    connector: Arc<dyn Connector>,
     clock: &Arc<ManualClock>,
     storage: &Arc<InMemoryStorage>,
     system: &Arc<StaticSystemView>,
 ) -> Arc<dyn Backend> {
-    let factory = EngineFactory::new(Arc::new(aws.clone()), Arc::clone(clock) as Arc<_>);
+    let factory = EngineFactory::new(connector, Arc::clone(clock) as Arc<_>);
     let config = BackendConfig {
         storage: Arc::clone(storage) as Arc<_>,
         system: Arc::clone(system) as Arc<_>,
@@ -328,7 +433,7 @@ struct Log(Arc<Mutex<String>>);
 
 impl Log {
     fn write(&self, record: impl FnOnce(&mut dyn Visit)) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = lock(&self.0);
         record(&mut Line(&mut log));
         log.push('\n');
     }

@@ -26,7 +26,7 @@ pub(crate) fn iam_user(
     role: &RoleName,
 ) -> Result<UserName, Error> {
     let name = render(engine, root, Kind::Iam { display_name, role })?;
-    UserName::new(name).map_err(|error| Error::invalid(format!("username_template: {error}")))
+    UserName::new(name).map_err(|error| invalid(&error))
 }
 
 /// The name of an assumed role's session.
@@ -37,8 +37,7 @@ pub(crate) fn role_session(
     role: &RoleName,
 ) -> Result<RoleSessionName, Error> {
     let name = render(engine, root, Kind::Iam { display_name, role })?;
-    RoleSessionName::new(name)
-        .map_err(|error| Error::invalid(format!("username_template: {error}")))
+    RoleSessionName::new(name).map_err(|error| invalid(&error))
 }
 
 /// The name of a federated user.
@@ -47,8 +46,7 @@ pub(crate) fn federated_user(
     root: &RootConfig,
 ) -> Result<FederatedUserName, Error> {
     let name = render(engine, root, Kind::Sts)?;
-    FederatedUserName::new(name)
-        .map_err(|error| Error::invalid(format!("username_template: {error}")))
+    FederatedUserName::new(name).map_err(|error| invalid(&error))
 }
 
 /// Puts `_` in the place of every character that AWS does not take in a name.
@@ -61,6 +59,7 @@ pub(crate) fn normalize(text: &str) -> String {
         .collect()
 }
 
+#[derive(Clone, Copy)]
 enum Kind<'a> {
     Iam {
         display_name: &'a str,
@@ -89,9 +88,6 @@ fn render(engine: &Engine, root: &RootConfig, kind: Kind<'_>) -> Result<String, 
         "" => DEFAULT_TEMPLATE,
         text => text,
     };
-    let invalid = |error: &dyn std::fmt::Display| {
-        Error::invalid(format!("username_template in config/root: {error}"))
-    };
     let template = Template::parse(text).map_err(|error| invalid(&error))?;
     let name = template
         .render(&fields(&kind), &*engine.clock, &mut rand::rng())
@@ -108,6 +104,10 @@ fn render(engine: &Engine, root: &RootConfig, kind: Kind<'_>) -> Result<String, 
     Ok(name)
 }
 
+fn invalid(error: &dyn std::fmt::Display) -> Error {
+    Error::invalid(format!("username_template in config/root: {error}"))
+}
+
 /// Refuses a template that cannot give a name; warns of one that gives too long a name when the
 /// names that go into it are long.
 pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String>, Error> {
@@ -120,14 +120,17 @@ pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String
         display_name: &longest,
         role: &role,
     };
+    let render = |kind: &Kind<'_>| {
+        template
+            .render(&fields(kind), clock, &mut rand::rng())
+            .map_err(|error| invalid(&error))
+    };
     let mut warnings = Vec::new();
     for (kind, what, limit) in [
-        (long, "IAM users and sessions", MAX_IAM_NAME),
-        (Kind::Sts, "federated users", MAX_FEDERATED_NAME),
+        (&long, "IAM users and sessions", MAX_IAM_NAME),
+        (&Kind::Sts, "federated users", MAX_FEDERATED_NAME),
     ] {
-        let name = template
-            .render(&fields(&kind), clock, &mut rand::rng())
-            .map_err(|error| invalid(&error))?;
+        let name = render(kind)?;
         if name.is_empty() || normalize(&name) != name {
             warnings.push(format!(
                 "username_template can give names such as {name:?} for {what}, and AWS takes letters, digits and _+=,.@- only"
@@ -138,6 +141,11 @@ pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String
                 name.len()
             ));
         }
+    }
+    if render(&long)? == render(&long)? {
+        warnings.push(
+            "username_template gives a client and role the same name each time, and AWS takes no second IAM user of one name; add `{{ random 20 }}`".to_owned(),
+        );
     }
     Ok(warnings)
 }
@@ -176,8 +184,20 @@ mod tests {
     fn a_template_that_gives_long_names_is_taken_with_a_warning() {
         let warnings = check_template("foo-{{ .DisplayName }}", &ManualClock::default()).unwrap();
 
-        assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("truncate 64"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_template_that_repeats_itself_is_taken_with_a_warning() {
+        for (template, repeats) in [
+            ("v-{{ .DisplayName | truncate 20 }}", true),
+            ("{{ unix_time }}", true),
+            ("v-{{ .DisplayName | truncate 20 }}-{{ random 8 }}", false),
+        ] {
+            let warnings = check_template(template, &ManualClock::default()).unwrap();
+
+            assert_eq!(warnings.len(), usize::from(repeats), "{warnings:?}");
+        }
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl FieldValue for BTreeMap<String, String> {
                     Some((key, value)) if !key.is_empty() => {
                         Ok(Self::from([(key.to_owned(), value.to_owned())]))
                     }
-                    _ => Err(format!("invalid key pair {text:?}")),
+                    _ => Err(format!("invalid key pair {text:?}: write key=value")),
                 }
             }
         }

@@ -80,6 +80,17 @@ pub struct ResponseField {
     pub description: &'static str,
 }
 
+impl ResponseField {
+    /// A key, the type of its value, and what it tells.
+    pub const fn new(name: &'static str, field_type: FieldType, description: &'static str) -> Self {
+        Self {
+            name,
+            field_type,
+            description,
+        }
+    }
+}
+
 impl<S: Send + Sync + 'static> Path<S> {
     /// A path that matches `template` (see [`super::pattern`]).
     pub fn new(template: &'static str) -> Self {

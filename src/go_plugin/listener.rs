@@ -45,7 +45,9 @@ impl Listener {
     /// Binds a socket with a random name where the host wants it.
     pub(super) fn bind(host: &HostEnv) -> Result<Self, StartError> {
         let name = format!("plugin{}", rand::random::<u64>());
-        let path = absolute(host.socket_dir.join(&name)).unwrap_or_else(|_| name.into());
+        let path = host.socket_dir.join(name);
+        // The host dials it from a directory of its own.
+        let path = absolute(&path).unwrap_or(path);
         let socket = UnixListener::bind(&path).map_err(|source| StartError::Listen {
             path: path.clone(),
             source,

@@ -72,11 +72,12 @@ impl Shutdown {
     pub fn on_signals(&self) -> io::Result<()> {
         let mut interrupts = signal(SignalKind::interrupt())?;
         let mut terminations = signal(SignalKind::terminate())?;
+        let host = parent_id();
         let shutdown = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminations.recv() => {}
-                () = orphaned() => tracing::warn!("the host is gone, ending"),
+                () = death_of(host) => tracing::warn!("the host is gone, ending"),
                 // Receives the signals and does nothing about them.
                 () = async { while interrupts.recv().await.is_some() {} } => {}
             }
@@ -86,10 +87,9 @@ impl Shutdown {
     }
 }
 
-/// Ready when another process has become our parent: a host that is killed tells nobody, and
-/// stdin is no sign of it.
-async fn orphaned() {
-    let host = parent_id();
+/// Ready when another process has become our parent: a host that is killed tells nobody, and the
+/// end of stdin is no sign of it.
+async fn death_of(host: u32) {
     while parent_id() == host {
         tokio::time::sleep(ORPHAN_CHECK).await;
     }

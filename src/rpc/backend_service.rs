@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument, Span, error_span};
 
@@ -10,7 +11,7 @@ use super::host_channel::HostChannel;
 use super::instances::{self, Instance, Instances, MultiplexId};
 use super::storage::RemoteStorage;
 use super::system_view::RemoteSystemView;
-use super::{MAX_MESSAGE, translate};
+use super::{MAX_MESSAGE, translate, unread};
 use crate::go_plugin::{Broker, Shutdown};
 use crate::logical::{self, BackendConfig, Error, Factory};
 use crate::pb::backend::backend_server::{Backend, BackendServer};
@@ -124,12 +125,17 @@ impl Backend for BackendService {
         let outcome = match translate::request(request, instance.storage()) {
             Ok(request) => {
                 let (span, backend) = (request_span(&request), instance.backend());
+                let (reply, replied) = oneshot::channel();
                 let handle = async move {
-                    let outcome = backend.handle_request(request).await;
+                    let outcome = backend.handle_request(request.clone()).await;
                     report(&outcome);
-                    outcome
+                    unread::deliver(outcome, reply, request, &*backend).await;
+                    Ok(())
                 };
-                instance.run(span, handle).await
+                match instance.run(span, handle).await {
+                    Ok(()) => replied.await.unwrap_or_else(|_| Err(instances::panicked())),
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(error),
         };
@@ -206,6 +212,8 @@ fn request_span(request: &logical::Request) -> Span {
 fn report(outcome: &Result<Option<logical::Response>, Error>) {
     match outcome {
         Ok(_) => tracing::debug!("request done"),
+        // OpenBao asks for an operation of its own, `resolve-path`, before every request.
+        Err(error @ Error::UnsupportedOperation) => tracing::trace!(%error, "request refused"),
         Err(error @ Error::Internal(_)) => tracing::warn!(%error, "request failed"),
         Err(error) => tracing::debug!(%error, "request refused"),
     }

@@ -23,6 +23,11 @@ const CLOSING_GRACE: Duration = Duration::from_secs(1);
 pub(super) const PANICKED: &str =
     "the plugin failed at this call, which is a bug; the server's log names the place";
 
+/// The error of a request whose work panicked.
+pub(super) fn panicked() -> Error {
+    Error::internal(PANICKED)
+}
+
 /// The host's name for one of its connections to us. A mount gets a new one with each reload.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct MultiplexId(String);
@@ -122,7 +127,7 @@ impl Instance {
     {
         let work = self.work.track_future(work.instrument(span));
         let ended = self.shutdown.spawn(work).await;
-        ended.unwrap_or_else(|_| Err(Error::internal(PANICKED)))
+        ended.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Ends the instance within [`CLOSING_GRACE`]: lets running requests finish and the backend

@@ -15,6 +15,7 @@ mod multiplexing;
 mod storage;
 mod system_view;
 mod translate;
+mod unread;
 mod vault_env;
 mod version;
 

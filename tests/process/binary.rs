@@ -1,65 +1,16 @@
 //! The real binary: how it starts, what it prints, and how it ends.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 use vault_plugin_secrets_aws::pb::backend::InitializeArgs;
 use vault_plugin_secrets_aws::rpc::PROTOCOL;
 
 use crate::fake_host::certificate::Identity;
-use crate::fake_host::{FakeHost, Handshake, PATIENCE, send, soon};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_vault-plugin-secrets-aws");
-
-const COOKIE: (&str, &str) = (PROTOCOL.cookie_key, PROTOCOL.cookie_value);
-
-/// Runs the binary to its end with this environment and no other.
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(BINARY);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(environment.iter().copied());
-    command.stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// The text of the one log line, which has the three keys that hosts read.
-fn one_log_line(stderr: &[u8]) -> Value {
-    let lines = log_lines(text(stderr));
-    let [line] = &lines[..] else {
-        panic!("{lines:?} is not one line");
-    };
-    line.clone()
-}
-
-fn log_lines(stderr: &str) -> Vec<Value> {
-    let parse = |line: &str| {
-        let line: Value = serde_json::from_str(line).expect(line);
-        for key in ["@level", "@message", "@timestamp"] {
-            assert!(line[key].is_string(), "{line}");
-        }
-        let timestamp = line["@timestamp"].as_str().unwrap();
-        let shape: String = timestamp
-            .chars()
-            .map(|c| if c.is_ascii_digit() { '0' } else { c })
-            .collect();
-        assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
-        line
-    };
-    stderr.lines().map(parse).collect()
-}
+use crate::fake_host::{FakeHost, Handshake, send, soon};
+use crate::launch::{BINARY, COOKIE, Plugin, one_log_line, run, sockets, text};
 
 #[test]
 fn without_the_exact_cookie_it_says_what_it_is_and_fails_with_empty_stdout() {
@@ -174,94 +125,6 @@ fn metadata_mode_is_refused() {
             .unwrap()
             .contains("metadata")
     );
-}
-
-/// The binary, started by a host and waiting for its connection.
-struct Plugin {
-    process: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: ChildStderr,
-    line: String,
-    directory: TempDir,
-}
-
-impl Plugin {
-    fn start(host: &Identity, environment: &[(&str, &str)]) -> Self {
-        Self::spawn(Command::new(BINARY), host, environment)
-    }
-
-    fn spawn(mut command: Command, host: &Identity, environment: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut process = command
-            .env_clear()
-            .envs([
-                COOKIE,
-                ("PLUGIN_PROTOCOL_VERSIONS", "5,4"),
-                ("PATH", "/usr/bin:/bin"),
-            ])
-            .env("PLUGIN_CLIENT_CERT", host.pem())
-            .env("TMPDIR", directory.path())
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let stderr = process.stderr.take().unwrap();
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        Self {
-            process,
-            stdout,
-            stderr,
-            line,
-            directory,
-        }
-    }
-
-    fn handshake(&self) -> Handshake {
-        Handshake::parse(&self.line)
-    }
-
-    fn sockets(&self) -> Vec<PathBuf> {
-        sockets(self.directory.path())
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    /// Waits for the end; what it has printed since, and logged.
-    fn ends(mut self) -> (ExitStatus, String, Vec<Value>) {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        let (ended, end) = mpsc::channel();
-        let reader = thread::spawn(move || {
-            self.stdout.read_to_string(&mut stdout).unwrap();
-            self.stderr.read_to_string(&mut stderr).unwrap();
-            let status = self.process.wait().unwrap();
-            let left = sockets(self.directory.path());
-            ended.send(()).unwrap();
-            (status, stdout, stderr, left)
-        });
-        end.recv_timeout(PATIENCE)
-            .expect("the process does not end");
-        let (status, stdout, stderr, left) = reader.join().unwrap();
-        assert_eq!(left, Vec::<PathBuf>::new(), "the socket is removed");
-        (status, stdout, log_lines(&stderr))
-    }
-}
-
-fn sockets(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap();
-    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod binary;
 mod connection;
 mod fake_host;
 mod instances;
+mod launch;
 mod requests;
 mod storage;
 mod system_view;

@@ -217,6 +217,47 @@ async fn a_request_whose_deadline_passes_still_writes_down_what_it_did() {
 }
 
 #[tokio::test]
+async fn a_lease_that_nobody_waits_for_any_more_is_revoked() {
+    let (plugin, host) = ToyPlugin::with_host().await;
+    let mut mount = host.set_up(1, "a").await;
+    let mut abandoned = mount.clone();
+    let abandoned =
+        tokio::spawn(async move { send(&mut abandoned, "read", "slow-lease", "").await });
+    plugin.gates.one_begins().await;
+    abandoned.abort();
+    assert!(abandoned.await.unwrap_err().is_cancelled());
+    // The cancellation has been sent before this.
+    send(&mut mount, "read", "count", "").await.unwrap();
+
+    plugin.gates.go_on.add_permits(1);
+
+    wait_for(|| host.storage.text("revoked").is_some()).await;
+    assert_eq!(host.storage.text("revoked").as_deref(), Some("u1"));
+}
+
+#[tokio::test]
+async fn a_renewal_that_nobody_waits_for_any_more_revokes_nothing() {
+    let (plugin, host) = ToyPlugin::with_host().await;
+    let mut mount = host.set_up(1, "a").await;
+    let lease = response(&mut mount, "read", "lease", None).await.secret;
+    let mut renewal = request("renew", "slow-lease", "");
+    renewal.request.as_mut().unwrap().secret = lease;
+    let mut late = tonic::Request::new(renewal);
+    late.set_timeout(Duration::from_millis(50));
+
+    let answer = soon(mount.handle_request(late)).await;
+    plugin.gates.one_begins().await;
+    plugin.gates.go_on.add_permits(1);
+
+    assert!(answer.is_err());
+    // All that is under way is finished before the end.
+    host.shut_down().await;
+    let storage = host.storage.clone();
+    plugin.ends().await;
+    assert_eq!(storage.text("revoked"), None);
+}
+
+#[tokio::test]
 async fn a_shutdown_lets_a_request_write_down_what_it_did() {
     let (plugin, host) = ToyPlugin::with_host().await;
     let mut mount = host.set_up(1, "a").await;

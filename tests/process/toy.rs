@@ -210,6 +210,17 @@ impl Backend for Toy {
             }
             "system" => self.system(rest).await,
             "lease" => Ok(Some(lease(&request))),
+            "slow-lease" if request.operation == Operation::Revoke => {
+                let user = &request.secret.unwrap().internal_data["user"];
+                let entry = StorageEntry::new("revoked", user.as_str().unwrap());
+                request.storage.put(entry).await?;
+                Ok(None)
+            }
+            "slow-lease" => {
+                self.gates.begun.add_permits(1);
+                self.gates.go_on.acquire().await.unwrap().forget();
+                Ok(Some(lease(&request)))
+            }
             "error" => Err(error(rest)),
             _ => Err(Error::UnsupportedPath),
         }

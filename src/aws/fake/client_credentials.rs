@@ -47,35 +47,32 @@ impl ClientCredentials {
                 secret_access_key: secret_access_key.clone(),
                 session_token: session_token.clone(),
             }),
-            CredentialSource::AssumeRole(_) | CredentialSource::WebIdentity(_) => {
-                let mut session = self.session.lock().await;
-                let now = aws.state().world.now();
-                let credentials = match session.take().filter(|kept| kept.expiration > now) {
-                    Some(kept) => kept,
-                    None => self.begin_session(aws, operation).await?,
-                };
-                *session = Some(credentials.clone());
-                Ok(Proof {
-                    access_key_id: credentials.access_key_id,
-                    secret_access_key: credentials.secret_access_key,
-                    session_token: Some(credentials.session_token),
-                })
+            CredentialSource::AssumeRole(role) => self.session(aws, assume_role(aws, role)).await,
+            CredentialSource::WebIdentity(role) => {
+                let begin = assume_role_with_web_identity(aws, role, operation);
+                self.session(aws, begin).await
             }
         }
     }
 
-    async fn begin_session(
+    /// The session under way, or a new one.
+    async fn session(
         &self,
         aws: &FakeAws,
-        operation: &'static str,
-    ) -> Result<SessionCredentials, Error> {
-        match &self.source {
-            CredentialSource::AssumeRole(role) => assume_role(aws, role).await,
-            CredentialSource::WebIdentity(role) => {
-                assume_role_with_web_identity(aws, role, operation).await
-            }
-            _ => unreachable!("only roles have sessions"),
-        }
+        begin: impl Future<Output = Result<SessionCredentials, Error>>,
+    ) -> Result<Proof, Error> {
+        let mut session = self.session.lock().await;
+        let now = aws.state().world.now();
+        let credentials = match session.take().filter(|kept| kept.expiration > now) {
+            Some(kept) => kept,
+            None => begin.await?,
+        };
+        *session = Some(credentials.clone());
+        Ok(Proof {
+            access_key_id: credentials.access_key_id,
+            secret_access_key: credentials.secret_access_key,
+            session_token: Some(credentials.session_token),
+        })
     }
 }
 

@@ -95,7 +95,7 @@ impl FakeAws {
     /// The account that a new handle looks at.
     pub const HOME_ACCOUNT: &'static str = "111122223333";
 
-    /// An AWS whose only user is the home account's administrator.
+    /// An AWS with one account, in which there is nothing yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             shared: Arc::new(Shared {

@@ -1,5 +1,6 @@
 //! One call: its span, and its failure in our words.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
@@ -7,6 +8,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -89,15 +91,44 @@ pub(super) fn refused<E: ProvideErrorMetadata + StdError + 'static>(
         return garbled(operation, error, response);
     }
     let meta = error.meta();
+    // The SDK knows one place for code and message; gateways and emulators have others.
+    let body = response.body().bytes().map(String::from_utf8_lossy);
+    let element = |name| xml_text(body.as_deref()?, name);
+    let (code, message) = match meta.code() {
+        Some(code) => (Some(code.into()), meta.message().map(Into::into)),
+        None => (element("Code"), element("Message")),
+    };
     Error::refused(
         operation,
         &Refusal {
             status: response.status().as_u16(),
-            code: meta.code(),
-            message: meta.message(),
+            code: code.as_deref(),
+            message: message.as_deref(),
             request_id: meta.request_id().or_else(|| response.request_id()),
         },
     )
+}
+
+/// The text of the first element of this name, if it has nothing but text.
+fn xml_text<'a>(xml: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once('<')?;
+    if !text.contains('&') {
+        return Some(text.into());
+    }
+    let entities = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    let text = entities
+        .into_iter()
+        .fold(text.to_owned(), |text, (entity, character)| {
+            text.replace(entity, character)
+        });
+    Some(text.into())
 }
 
 /// Something that cannot be read, most likely from a proxy.
@@ -128,14 +159,12 @@ fn unreachable(operation: &'static str, unanswered: &Unanswered) -> Error {
 }
 
 fn no_credentials(operation: &'static str, error: &CredentialsError) -> Error {
-    let message = match error {
-        CredentialsError::CredentialsNotLoaded(_) => {
-            "no AWS credentials in environment variables, shared files, web identity token file, \
-             container or instance metadata"
-                .to_owned()
-        }
-        _ => format!("no AWS credentials: {}", chain(Some(error))),
-    };
+    let mut message = "no AWS credentials in the process's environment variables, shared files, \
+                       web identity token file, container or instance metadata"
+        .to_owned();
+    if !matches!(error, CredentialsError::CredentialsNotLoaded(_)) {
+        let _ = write!(message, ": {}", chain(error.source()));
+    }
     Error::unasked(operation, ErrorKind::NoCredentials, message)
 }
 
@@ -144,10 +173,14 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
     causes(Some(error)).find_map(|error| error.downcast_ref())
 }
 
-/// The error and its causes in one line, without the repetitions.
+/// The error and its causes in one line, without repetitions and without the layers of the HTTP
+/// client, which say no more than that it failed.
 fn chain(error: Option<&(dyn StdError + 'static)>) -> String {
+    let says_little = |error: &(dyn StdError + 'static)| {
+        error.is::<ConnectorError>() || error.is::<hyper_util::client::legacy::Error>()
+    };
     let mut text = String::new();
-    for error in causes(error) {
+    for error in causes(error).filter(|&error| error.source().is_none() || !says_little(error)) {
         let part = error.to_string();
         if text.is_empty() {
             text = part;

@@ -2,6 +2,7 @@
 
 mod call;
 mod credentials;
+mod form;
 mod http;
 mod iam;
 mod retry;
@@ -22,10 +23,12 @@ use aws_sdk_iam::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_iam::config::{SharedHttpClient, StalledStreamProtectionConfig};
 
 use super::{
-    ClientConfig, Connector, CredentialSource, Error, ErrorKind, Iam, Region, Sts, StsAddress,
+    ClientConfig, Connector, CredentialSource, Endpoint, Error, ErrorKind, Iam, Region, Sts,
+    StsAddress,
 };
 use crate::environment::Environment;
 use credentials::Credentials;
+use form::PlusForSpace;
 use http::Http;
 use iam::SdkIam;
 use sts::SdkSts;
@@ -39,6 +42,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 /// For one call with all its tries. Hosts give up a request after 90 seconds, and by then the engine
 /// must have said why it failed.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How AWS's logs name us.
+const APP_NAME: &str = concat!("vault-plugin-secrets-aws-", env!("CARGO_PKG_VERSION"));
 
 /// How often AWS's SDKs try again unless told otherwise.
 const DEFAULT_RETRIES: u32 = 2;
@@ -99,17 +105,21 @@ impl SdkConnector {
     }
 
     /// The endpoint that was configured, or the one that the environment names.
-    fn endpoint(&self, config: &ClientConfig, service: Service) -> Option<String> {
-        if let Some(endpoint) = &config.endpoint {
-            return Some(endpoint.to_string());
-        }
-        if self.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
-            return None;
+    fn endpoint(&self, config: &ClientConfig, service: Service) -> Result<Option<Endpoint>, Error> {
+        if config.endpoint.is_some() || self.is_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            return Ok(config.endpoint.clone());
         }
         [service.endpoint_variable(), "AWS_ENDPOINT_URL"]
             .into_iter()
-            .filter_map(|variable| self.environment.var(variable))
-            .find(|value| !value.is_empty())
+            .filter_map(|variable| Some((variable, self.environment.var(variable)?)))
+            .find(|(_, value)| !value.is_empty())
+            .map(|(variable, value)| {
+                Endpoint::new(value).map_err(|refused| {
+                    let message = format!("environment variable {variable}: {refused}");
+                    Error::unasked(service.any(), ErrorKind::Invalid, message)
+                })
+            })
+            .transpose()
     }
 
     fn sdk_config(&self, config: &ClientConfig, service: Service) -> Result<SdkConfig, Error> {
@@ -119,7 +129,6 @@ impl SdkConnector {
         let retries = config.max_retries.unwrap_or(DEFAULT_RETRIES);
         let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .app_name(app_name())
             .http_client(http)
             .region(SdkRegion::new(region.to_string()))
             .identity_cache(credentials.cache)
@@ -128,9 +137,10 @@ impl SdkConnector {
             .timeout_config(timeouts())
             // Answers are small, so the time limit for the attempt is enough.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Some(endpoint) = self.endpoint(config, service) {
+        sdk.set_app_name(AppName::new(APP_NAME).ok());
+        if let Some(endpoint) = self.endpoint(config, service)? {
             // An endpoint of one's own is taken as it is: the SDK refuses to change it.
-            sdk.set_endpoint_url(Some(endpoint));
+            sdk.set_endpoint_url(Some(endpoint.to_string()));
         } else {
             let use_fips = || self.is_true("AWS_USE_FIPS_ENDPOINT");
             let use_dual_stack = || self.is_true("AWS_USE_DUALSTACK_ENDPOINT");
@@ -196,7 +206,9 @@ impl SdkConnector {
 
     fn sdk_sts(&self, config: &ClientConfig) -> Result<SdkSts, Error> {
         let sdk = self.sdk_config(config, Service::Sts)?;
-        let sts = aws_sdk_sts::config::Builder::from(&sdk).retry_partition(retry_partition("sts"));
+        let sts = aws_sdk_sts::config::Builder::from(&sdk)
+            .retry_partition(retry_partition("sts"))
+            .interceptor(PlusForSpace);
         Ok(SdkSts::new(aws_sdk_sts::Client::from_conf(sts.build())))
     }
 }
@@ -204,7 +216,9 @@ impl SdkConnector {
 impl Connector for SdkConnector {
     fn iam(&self, config: &ClientConfig) -> Result<Arc<dyn Iam>, Error> {
         let sdk = self.sdk_config(config, Service::Iam)?;
-        let iam = aws_sdk_iam::config::Builder::from(&sdk).retry_partition(retry_partition("iam"));
+        let iam = aws_sdk_iam::config::Builder::from(&sdk)
+            .retry_partition(retry_partition("iam"))
+            .interceptor(PlusForSpace);
         Ok(Arc::new(SdkIam::new(aws_sdk_iam::Client::from_conf(
             iam.build(),
         ))))
@@ -242,13 +256,6 @@ impl Service {
             Self::Sts => "sts:*",
         }
     }
-}
-
-/// How AWS's logs name us.
-fn app_name() -> AppName {
-    let name = concat!("vault-plugin-secrets-aws-", env!("CARGO_PKG_VERSION"));
-    // Cargo's names and versions consist of characters that an app name may have.
-    AppName::new(name).unwrap_or_else(|_| unreachable!("{name} is an app name"))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -59,6 +59,8 @@ pub(super) struct Heard {
     pub(super) line: String,
     /// By lower-case name.
     pub(super) headers: BTreeMap<String, String>,
+    /// The form as it was written.
+    pub(super) body: String,
     /// The form's fields.
     pub(super) form: BTreeMap<String, String>,
 }
@@ -209,8 +211,8 @@ async fn hear(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> Op
             .unwrap()
             .into_owned()
     };
-    let form = String::from_utf8(body)
-        .unwrap()
+    let body = String::from_utf8(body).unwrap();
+    let form = body
         .split('&')
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (decode(name), decode(value)))
@@ -218,6 +220,7 @@ async fn hear(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> Op
     Some(Heard {
         line,
         headers,
+        body,
         form,
     })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{AccessKeyId, ClientConfig, CredentialSource, Endpoint, InvalidName, Region};
 use crate::engine::stored::{nanoseconds, null_as_default};
-use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
+use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, ExposeSecret, SecretString};
 
 /// The storage key; seal-wrapped.
@@ -106,7 +106,11 @@ impl RootConfig {
 
     /// How to reach IAM with `credentials`.
     pub(crate) fn iam(&self, credentials: CredentialSource) -> Result<ClientConfig, Misconfigured> {
-        self.client(&self.region, &self.iam_endpoint, credentials)
+        self.client(
+            ("region", &self.region),
+            ("iam_endpoint", &self.iam_endpoint),
+            credentials,
+        )
     }
 
     /// How to reach STS with `credentials`: the first is the wish, the others are for when it does
@@ -118,20 +122,18 @@ impl RootConfig {
         &self,
         credentials: &CredentialSource,
     ) -> Result<Vec<ClientConfig>, Misconfigured> {
-        let region = first_set([&self.sts_region, &self.region]);
+        let region = first_set(("sts_region", &self.sts_region), ("region", &self.region));
         let endpoints = self.sts_fallback_endpoints.as_deref().unwrap_or_default();
         let regions = self.sts_fallback_regions.as_deref().unwrap_or_default();
         let fallbacks = (0..endpoints.len().max(regions.len())).map(|at| {
-            let text = |list: &[String]| list.get(at).cloned().unwrap_or_default();
-            let fallback_region = text(regions);
             (
-                first_set([&fallback_region, region]).to_owned(),
-                text(endpoints),
+                first_set(("sts_fallback_regions", text_at(regions, at)), region),
+                ("sts_fallback_endpoints", text_at(endpoints, at)),
             )
         });
-        std::iter::once((region.to_owned(), self.sts_endpoint.clone()))
+        std::iter::once((region, ("sts_endpoint", self.sts_endpoint.as_str())))
             .chain(fallbacks)
-            .map(|(region, endpoint)| self.client(&region, &endpoint, credentials.clone()))
+            .map(|(region, endpoint)| self.client(region, endpoint, credentials.clone()))
             .collect()
     }
 
@@ -154,13 +156,13 @@ impl RootConfig {
 
     fn client(
         &self,
-        region: &str,
-        endpoint: &str,
+        region: Named<'_>,
+        endpoint: Named<'_>,
         credentials: CredentialSource,
     ) -> Result<ClientConfig, Misconfigured> {
         Ok(ClientConfig {
-            region: parse("region", region, |text| Region::new(text))?,
-            endpoint: parse("endpoint", endpoint, |text| Endpoint::new(text))?,
+            region: parse(region.0, region.1, |text| Region::new(text))?,
+            endpoint: parse(endpoint.0, endpoint.1, |text| Endpoint::new(text))?,
             max_retries: u32::try_from(self.max_retries).ok(),
             credentials,
             ..ClientConfig::default()
@@ -197,6 +199,12 @@ impl Misconfigured {
     }
 }
 
+impl From<Misconfigured> for Error {
+    fn from(error: Misconfigured) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
 /// Reads a text that may be empty, which means "not set".
 pub(super) fn parse<T>(
     field: &'static str,
@@ -211,7 +219,13 @@ pub(super) fn parse<T>(
         .map_err(|error| Misconfigured::field(field, error))
 }
 
-fn first_set<'a>(texts: [&'a String; 2]) -> &'a String {
-    let [one, other] = texts;
-    if one.is_empty() { other } else { one }
+/// A field and its text.
+type Named<'a> = (&'static str, &'a str);
+
+fn text_at(list: &[String], index: usize) -> &str {
+    list.get(index).map_or("", String::as_str)
+}
+
+fn first_set<'a>(one: Named<'a>, other: Named<'a>) -> Named<'a> {
+    if one.1.is_empty() { other } else { one }
 }

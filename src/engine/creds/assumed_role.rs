@@ -2,10 +2,10 @@
 
 use super::Asked;
 use super::group_policies::SessionPolicies;
-use super::session::{self, Identity};
+use super::refusal::refused;
+use super::session::{Lifetime, Session};
 use crate::aws::{Arn, AssumeRole, RoleSessionName};
 use crate::engine::config_root::RootConfig;
-use crate::engine::error::refused;
 use crate::engine::{Engine, roles, usernames};
 use crate::logical::{Error, Request, Response};
 
@@ -16,14 +16,21 @@ pub(super) async fn generate(
 ) -> Result<Response, Error> {
     let storage = &*request.storage;
     let role_arn = choose_role_arn(asked)?;
-    let policies = SessionPolicies::of_role(engine, storage, &asked.role).await?;
+    let policies = SessionPolicies::of_role(engine, storage, asked).await?;
+    let mut warnings = Vec::new();
+    if policies.is_empty() && !asked.role.iam_groups().is_empty() {
+        warnings.push(
+            "nothing narrows the session: the groups in iam_groups of the role have no policies"
+                .to_owned(),
+        );
+    }
     let clients = engine.clients.get(storage).await?;
     let name = session_name(engine, &clients.root, asked)?;
-    let duration = session::duration(engine, asked).await?;
+    let lifetime = Lifetime::of(engine, asked).await?;
     let sts = clients.sts().await?;
     let assumed = sts
         .assume_role(AssumeRole {
-            duration: Some(duration),
+            duration: Some(lifetime.duration),
             policy: policies.document,
             policy_arns: policies.arns,
             external_id: Some(asked.role.external_id.clone()).filter(|id| !id.is_empty()),
@@ -31,16 +38,15 @@ pub(super) async fn generate(
             ..AssumeRole::new(role_arn.clone(), name.clone())
         })
         .await
-        .map_err(|error| refused("Error assuming role", &error))?;
-    Ok(session::response(
-        engine,
-        &assumed.credentials,
-        &Identity {
-            arn: Some(&assumed.arn),
-            username: Some(name.as_str()),
-            policy: Some(role_arn.as_str()),
-        },
-    ))
+        .map_err(|error| refused("Error assuming role", &error, asked, &lifetime))?;
+    let session = Session {
+        credentials: assumed.credentials,
+        arn: Some(assumed.arn),
+        username: Some(name.to_string()),
+        policy: Some(role_arn.to_string()),
+        warnings,
+    };
+    Ok(session.into_response(engine, &lifetime))
 }
 
 /// The AWS role: the request's, if the role of ours allows it, else the only one that it has.
@@ -48,10 +54,14 @@ fn choose_role_arn(asked: &Asked) -> Result<Arn, Error> {
     let allowed = asked.role.role_arns();
     let chosen = match (asked.role_arn.as_str(), allowed) {
         ("", [only]) => only,
-        ("", _) => {
-            return Err(Error::invalid(
-                "did not supply a role_arn parameter and unable to determine one",
-            ));
+        ("", several) => {
+            let next = match several {
+                [] => "the role has no role_arns",
+                _ => "name one of the role's role_arns",
+            };
+            return Err(Error::invalid(format!(
+                "did not supply a role_arn parameter and unable to determine one: {next}"
+            )));
         }
         (wished, _) => allowed.iter().find(|arn| *arn == wished).ok_or_else(|| {
             Error::invalid(format!(
@@ -60,9 +70,10 @@ fn choose_role_arn(asked: &Asked) -> Result<Arn, Error> {
             ))
         })?,
     };
-    Arn::new(chosen).map_err(|error| Error::invalid(format!("role_arns: {error}")))
+    Arn::new(chosen).map_err(|error| asked.invalid("role_arns", &error))
 }
 
+/// The request's name, made to fit AWS, or one of the template.
 fn session_name(
     engine: &Engine,
     root: &RootConfig,

@@ -3,11 +3,11 @@
 use futures_util::future::try_join_all;
 use futures_util::try_join;
 
+use super::Asked;
 use crate::aws::{self, Arn, GroupName, Iam};
 use crate::engine::Engine;
 use crate::engine::error::refused;
 use crate::engine::policies::combine;
-use crate::engine::roles::RoleRecord;
 use crate::logical::{Error, Storage};
 
 /// What narrows a session: one policy document, and managed policies.
@@ -21,20 +21,29 @@ impl SessionPolicies {
     pub(super) async fn of_role(
         engine: &Engine,
         storage: &dyn Storage,
-        role: &RoleRecord,
+        asked: &Asked,
     ) -> Result<Self, Error> {
+        let role = &asked.role;
         let mut arns = role
             .policy_arns()
             .iter()
-            .map(|text| {
-                Arn::new(text).map_err(|error| Error::invalid(format!("policy_arns: {error}")))
-            })
+            .map(|text| Arn::new(text).map_err(|error| asked.invalid("policy_arns", &error)))
             .collect::<Result<Vec<_>, _>>()?;
         let mut document = role.policy_document.clone();
-        if !role.iam_groups().is_empty() {
+        let groups = role
+            .iam_groups()
+            .iter()
+            .map(|text| GroupName::new(text).map_err(|error| asked.invalid("iam_groups", &error)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if !groups.is_empty() {
             let iam = &engine.clients.get(storage).await?.iam;
-            let (documents, group_arns) = of_groups(&**iam, role.iam_groups()).await?;
-            arns.extend(group_arns);
+            let (documents, of_groups) = of_groups(&**iam, &groups).await?;
+            for arn in of_groups {
+                // AWS counts them, and groups share policies.
+                if !arns.contains(&arn) {
+                    arns.push(arn);
+                }
+            }
             if !documents.is_empty() {
                 let all = documents
                     .iter()
@@ -55,11 +64,9 @@ impl SessionPolicies {
 }
 
 /// Inline documents and managed policies of all groups, in the order of the groups.
-async fn of_groups(iam: &dyn Iam, groups: &[String]) -> Result<(Vec<String>, Vec<Arn>), Error> {
-    let fetched = try_join_all(groups.iter().map(|text| async move {
-        let group =
-            GroupName::new(text).map_err(|error| Error::invalid(format!("iam_groups: {error}")))?;
-        of_group(iam, &group).await.map_err(|error| {
+async fn of_groups(iam: &dyn Iam, groups: &[GroupName]) -> Result<(Vec<String>, Vec<Arn>), Error> {
+    let fetched = try_join_all(groups.iter().map(|group| async move {
+        of_group(iam, group).await.map_err(|error| {
             refused(
                 &format!("Error reading the policies of IAM group {group}"),
                 &error,

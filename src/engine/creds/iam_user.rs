@@ -19,7 +19,7 @@ use crate::engine::config_lease::LeaseConfig;
 use crate::engine::error::refused;
 use crate::engine::iam_user_removal::{Attached, Removal, remove_known};
 use crate::engine::roles::{self, RoleName, RoleRecord};
-use crate::engine::rollback::Work;
+use crate::engine::rollback::{HalfMade, Work, remove_half_made_user};
 use crate::engine::{Engine, busy, usernames};
 use crate::framework::wal::{self, WalId};
 use crate::logical::{Error, JsonObject, Request, Response, Storage};
@@ -96,9 +96,7 @@ pub(super) async fn generate(
     let storage = &*request.storage;
     let blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
     let clients = engine.clients.get(storage).await?;
-    let lease_config = LeaseConfig::load(storage)
-        .await
-        .map_err(|error| Error::from(error).context("error reading config/lease"))?;
+    let lease_config = LeaseConfig::load(storage).await?;
 
     let (user, name, entry) = create_user(engine, storage, &clients, asked, &blueprint).await?;
     let mut attached = blueprint.attached();
@@ -120,7 +118,7 @@ pub(super) async fn generate(
         undo(storage, &*clients.iam, &name, &attached, &entry).await;
         return Err(Error::from(error).context("failed to commit WAL entry"));
     }
-    tracing::info!(user = %name, role = %asked.role_name, "IAM user made");
+    tracing::debug!(user = %name, role = %asked.role_name, "IAM user made");
 
     let data = JsonObject::from_iter([
         (
@@ -154,14 +152,14 @@ async fn create_user(
     asked: &Asked,
     blueprint: &Blueprint,
 ) -> Result<(User, UserName, WalId), Error> {
+    const CONTEXT: &str = "Error creating IAM user";
     let iam = &*clients.iam;
-    let mut taken: Option<UserName> = None;
-    for _ in 0..NAMES {
-        let name =
-            usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name)?;
-        if taken.as_ref() == Some(&name) {
-            break;
-        }
+    let next_name =
+        || usernames::iam_user(engine, &clients.root, &asked.display_name, &asked.role_name);
+    let mut name = next_name()?;
+    let mut taken = Vec::new();
+    loop {
+        let begun = engine.clock.now();
         let entry = engine
             .write_ahead(storage, &Work::User(&name))
             .await
@@ -177,20 +175,31 @@ async fn create_user(
             Err(error) => error,
         };
         if error.may_have_happened() {
-            undo(storage, iam, &name, &Attached::default(), &entry).await;
-            return Err(refused("Error creating IAM user", &error));
+            // Whether the name was free is not known either: the user's age tells whose it is.
+            match remove_half_made_user(iam, &name, begun).await {
+                Ok(HalfMade::Unknown) => {}
+                Ok(HalfMade::Removed | HalfMade::NotOurs) => forget(storage, &name, &entry).await,
+                Err(error) => left_to_rollback(&name, &error),
+            }
+            return Err(refused(CONTEXT, &error));
         }
-        // The entry must go: where the name is taken, it would remove somebody else's user.
-        wal::delete(storage, &entry).await?;
+        // Where the name is taken, the entry speaks of somebody else's user.
+        wal::delete(storage, &entry).await.map_err(|unforgotten| {
+            Error::from(unforgotten).context(&format!(
+                "{CONTEXT}: {error}; and its WAL entry could not be deleted"
+            ))
+        })?;
         if error.kind() != ErrorKind::AlreadyExists {
-            return Err(refused("Error creating IAM user", &error));
+            return Err(refused(CONTEXT, &error));
         }
-        taken = Some(name);
+        taken.push(name);
+        name = next_name()?;
+        if taken.contains(&name) || taken.len() == NAMES {
+            return Err(Error::invalid(format!(
+                "{CONTEXT}: {error} (username_template in config/root must give a new name each time, such as by {{{{ random 20 }}}})"
+            )));
+        }
     }
-    let name = taken.map(|name| name.to_string()).unwrap_or_default();
-    Err(Error::invalid(format!(
-        "Error creating IAM user: a user named {name:?} exists; username_template in config/root must give a new name each time, such as by (random 20)"
-    )))
 }
 
 /// What came of the second round trip.
@@ -262,16 +271,20 @@ async fn undo(
     entry: &WalId,
 ) {
     match remove_known(iam, name, attached).await {
-        Ok(Removal::Removed) => {
-            tracing::info!(user = %name, "half-made IAM user removed");
-            if let Err(error) = wal::delete(storage, entry).await {
-                tracing::warn!(user = %name, %error, "WAL entry of a removed user stays");
-            }
-        }
+        Ok(Removal::Removed) => forget(storage, name, entry).await,
         // AWS may not know the user yet; the entry looks again later.
         Ok(Removal::Unknown) => {}
-        Err(error) => {
-            tracing::warn!(user = %name, %error, "half-made IAM user could not be removed now; rollback tries again");
-        }
+        Err(error) => left_to_rollback(name, &error),
     }
+}
+
+/// Deletes the entry of a user that is gone, or was never ours.
+async fn forget(storage: &dyn Storage, name: &UserName, entry: &WalId) {
+    if let Err(error) = wal::delete(storage, entry).await {
+        tracing::warn!(user = %name, %error, "WAL entry of an undone IAM user stays, rollback deletes it");
+    }
+}
+
+fn left_to_rollback(name: &UserName, error: &dyn std::fmt::Display) {
+    tracing::warn!(user = %name, %error, "half-made IAM user could not be removed now, rollback tries again");
 }

@@ -9,7 +9,6 @@ use crate::aws::{Arn, UserName};
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
 use crate::engine::config_lease::LeaseConfig;
-use crate::engine::error::failed;
 use crate::engine::iam_user_removal::{Attached, Removal, remove_all, remove_known};
 use crate::framework::{Answer, SecretType, leased_response};
 use crate::logical::{Error, JsonObject, LeaseOptions, Request, Response, Secret};
@@ -144,18 +143,23 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
             None => remove_all(&*clients.iam, &user).await,
         };
         match removal {
-            Err(error) => return Err(failed(&format!("error removing IAM user {user}"), &error)),
-            Ok(Removal::Removed) => break,
+            Err(error) => {
+                return Err(Error::internal(format!(
+                    "error removing IAM user {user}: {error}"
+                )));
+            }
+            Ok(Removal::Removed) => {
+                tracing::debug!(%user, "IAM user removed");
+                return Ok(None);
+            }
             Ok(Removal::Unknown) => match waits.next() {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => {
-                    same_account(&clients, &lease).await?;
-                    break;
-                }
+                None => break,
             },
         }
     }
-    tracing::info!(%user, "IAM user removed");
+    same_account(&clients, &lease).await?;
+    tracing::info!(%user, "IAM user of the revoked lease was gone already");
     Ok(None)
 }
 
@@ -171,7 +175,7 @@ async fn same_account(clients: &Connected, lease: &UserLease) -> Result<(), Erro
     };
     match sts.get_caller_identity().await {
         Ok(caller) if caller.account != arn.account() => Err(Error::internal(format!(
-            "IAM user {arn} is not of account {}, which the credentials in config/root belong to: write credentials of account {} to config/root, or delete the user there and revoke the lease with -force",
+            "IAM user {arn} is not of account {}, which the AWS credentials of this engine belong to: write credentials of account {} to config/root, or delete the user there and revoke the lease with -force",
             caller.account,
             arn.account()
         ))),

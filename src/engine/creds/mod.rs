@@ -5,6 +5,7 @@ mod federation_token;
 mod group_policies;
 mod iam_user;
 mod lease;
+mod refusal;
 mod session;
 mod session_token;
 
@@ -18,6 +19,7 @@ pub(super) use lease::access_keys;
 
 use super::Engine;
 use super::roles::{self, CredentialType, RoleName, RoleRecord};
+use crate::aws::InvalidName;
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
 };
@@ -33,13 +35,13 @@ const ROLE_ARN: Field<String> = Field::new(
 .query();
 const TTL: Field<Duration> = Field::new(
     "ttl",
-    "Lifetime of a session, within the role's and the mount's limits. Not for iam_user, whose lease follows config/lease.",
+    "Lifetime of a session, within the role's and the mount's limits; 0 takes the role's own. Not for iam_user, whose lease follows config/lease.",
 )
 .default(|| DEFAULT_TTL)
 .query();
 const ROLE_SESSION_NAME: Field<String> = Field::new(
     "role_session_name",
-    "Name of the session in AWS's logs. assumed_role only.",
+    "Name of the session in AWS's logs, at most 64 letters, digits and _+=,.@-; what AWS would not take is replaced by _ or cut off. assumed_role only.",
 )
 .query();
 const MFA_CODE: Field<String> = Field::new(
@@ -48,47 +50,35 @@ const MFA_CODE: Field<String> = Field::new(
 )
 .query();
 
-const fn shown(
-    name: &'static str,
-    field_type: FieldType,
-    description: &'static str,
-) -> ResponseField {
-    ResponseField {
-        name,
-        field_type,
-        description,
-    }
-}
-
 const RESPONSE: &[ResponseField] = &[
-    shown("access_key", FieldType::String, "Access key id"),
-    shown("secret_key", FieldType::String, "Secret access key"),
-    shown(
+    ResponseField::new("access_key", FieldType::String, "Access key id"),
+    ResponseField::new("secret_key", FieldType::String, "Secret access key"),
+    ResponseField::new(
         "session_token",
         FieldType::String,
         "Session token; null for an IAM user",
     ),
-    shown(
+    ResponseField::new(
         "security_token",
         FieldType::String,
         "The same as session_token, under its older name",
     ),
-    shown(
+    ResponseField::new(
         "arn",
         FieldType::String,
         "ARN of the IAM user or of the session",
     ),
-    shown(
+    ResponseField::new(
         "username",
         FieldType::String,
         "Name of the IAM user or of the session",
     ),
-    shown(
+    ResponseField::new(
         "ttl",
         FieldType::DurationSecond,
         "How long AWS accepts the session",
     ),
-    shown(
+    ResponseField::new(
         "expiration",
         FieldType::Time,
         "Until when AWS accepts the session",
@@ -137,7 +127,48 @@ struct Asked {
     role_arn: String,
     role_session_name: String,
     mfa_code: String,
+    /// `None` leaves it to the role.
     ttl: Option<Duration>,
+}
+
+impl Asked {
+    /// A warning of parameters that these credentials do not take.
+    fn without_effect(&self, credential_type: CredentialType) -> Option<String> {
+        use CredentialType::{AssumedRole, IamUser, SessionToken};
+        let ignored: Vec<_> = [
+            (
+                ROLE_ARN.name(),
+                !self.role_arn.is_empty() && credential_type != AssumedRole,
+            ),
+            (TTL.name(), self.ttl.is_some() && credential_type == IamUser),
+            (
+                ROLE_SESSION_NAME.name(),
+                !self.role_session_name.is_empty() && credential_type != AssumedRole,
+            ),
+            (
+                MFA_CODE.name(),
+                !self.mfa_code.is_empty() && credential_type != SessionToken,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, ignored)| ignored.then_some(name))
+        .collect();
+        (!ignored.is_empty()).then(|| {
+            format!(
+                "without effect on {} credentials: {}",
+                credential_type.as_str(),
+                ignored.join(", ")
+            )
+        })
+    }
+
+    /// A stored value that AWS would not take; a role that was written here has none.
+    fn invalid(&self, field: &str, error: &InvalidName) -> Error {
+        Error::invalid(format!(
+            "role {:?}: {field}: {error}",
+            self.role_name.as_str()
+        ))
+    }
 }
 
 async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
@@ -154,17 +185,21 @@ async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Ans
         role_arn: data.value(&ROLE_ARN),
         role_session_name: data.value(&ROLE_SESSION_NAME),
         mfa_code: data.value(&MFA_CODE),
-        ttl: data.get(&TTL),
+        // AWS knows no session without a length, so zero means what it means in a role.
+        ttl: data.get(&TTL).filter(|ttl| !ttl.is_zero()),
     };
-    match credential_type {
+    let mut response = match credential_type {
         CredentialType::IamUser => iam_user::generate(&engine, &request, &asked).await,
         CredentialType::AssumedRole => assumed_role::generate(&engine, &request, &asked).await,
         CredentialType::FederationToken => {
             federation_token::generate(&engine, &request, &asked).await
         }
         CredentialType::SessionToken => session_token::generate(&engine, &request, &asked).await,
-    }
-    .map(Some)
+    }?;
+    response
+        .warnings
+        .extend(asked.without_effect(credential_type));
+    Ok(Some(response))
 }
 
 /// The role's type. A role of before `credential_type` may have two, and then the prefix chooses;

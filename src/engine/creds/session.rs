@@ -1,5 +1,6 @@
 //! What the three kinds of STS sessions have in common: their lifetime and their answer.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,66 +9,173 @@ use time::format_description::well_known::Rfc3339;
 use super::{Asked, DEFAULT_TTL, lease};
 use crate::aws::{Arn, SessionCredentials};
 use crate::engine::Engine;
+use crate::go_duration::GoDuration;
 use crate::logical::{Error, HostError, JsonObject, Response};
 use crate::secret::ExposeSecret;
 
-/// The lifetime to ask AWS for: the request's wish, else the role's, else an hour; never above the
-/// role's limit, or the mount's where the role has none. AWS's own limits are left to AWS.
-pub(super) async fn duration(engine: &Engine, asked: &Asked) -> Result<Duration, Error> {
-    let of_role = Some(asked.role.default_sts_ttl).filter(|ttl| !ttl.is_zero());
-    let wished = asked.ttl.or(of_role).unwrap_or(DEFAULT_TTL);
-    let limit = if asked.role.max_sts_ttl.is_zero() {
-        match engine.system.max_lease_ttl().await {
-            Ok(limit) => limit,
-            Err(HostError::Unsupported(_)) => return Ok(wished),
-            Err(error) => return Err(error.into()),
+/// How long a session shall live, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lifetime {
+    /// What AWS is asked for.
+    pub(super) duration: Duration,
+    /// What it came from.
+    pub(super) source: Source,
+    /// The request's wish, when it was longer than allowed.
+    cut: Option<Duration>,
+}
+
+/// What a lifetime came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Request,
+    RoleDefault,
+    Default,
+    RoleLimit,
+    MountLimit,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "ttl of the request",
+            Self::RoleDefault => "default_sts_ttl of the role",
+            Self::Default => "the default lifetime",
+            Self::RoleLimit => "max_sts_ttl of the role",
+            Self::MountLimit => "the mount's maximum lease TTL",
+        })
+    }
+}
+
+impl Lifetime {
+    /// The request's wish, else the role's, else an hour; never above the role's limit, or the
+    /// mount's where the role has none. AWS's own limits are left to AWS.
+    pub(super) async fn of(engine: &Engine, asked: &Asked) -> Result<Self, Error> {
+        let of_role = asked.role.default_sts_ttl;
+        let (wished, source) = match asked.ttl {
+            Some(ttl) => (ttl, Source::Request),
+            None if !of_role.is_zero() => (of_role, Source::RoleDefault),
+            None => (DEFAULT_TTL, Source::Default),
+        };
+        let (limit, limited_by) = if asked.role.max_sts_ttl.is_zero() {
+            (mount_limit(engine).await?, Source::MountLimit)
+        } else {
+            (asked.role.max_sts_ttl, Source::RoleLimit)
+        };
+        if limit.is_zero() || wished <= limit {
+            return Ok(Self {
+                duration: wished,
+                source,
+                cut: None,
+            });
         }
-    } else {
-        asked.role.max_sts_ttl
-    };
-    Ok(wished.min(limit))
+        Ok(Self {
+            duration: limit,
+            source: limited_by,
+            cut: asked.ttl,
+        })
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.cut.map(|wished| {
+            format!(
+                "ttl of {} is cut to {}, {}",
+                GoDuration(wished),
+                GoDuration(self.duration),
+                self.source
+            )
+        })
+    }
 }
 
-/// Who the session is for, as far as AWS has a word for it.
-#[derive(Default)]
-pub(super) struct Identity<'a> {
-    pub(super) arn: Option<&'a Arn>,
-    pub(super) username: Option<&'a str>,
-    /// What the Go engines keep as `policy` in the lease.
-    pub(super) policy: Option<&'a str>,
+/// Zero when the host does not tell.
+async fn mount_limit(engine: &Engine) -> Result<Duration, Error> {
+    match engine.system.max_lease_ttl().await {
+        Ok(limit) => Ok(limit),
+        Err(HostError::Unsupported(_)) => Ok(Duration::ZERO),
+        Err(error) => {
+            Err(Error::from(error).context("error reading the mount's maximum lease TTL"))
+        }
+    }
 }
 
-/// The leased answer of a session. The lease cannot be renewed, and revoking it ends nothing at
-/// AWS, yet clients see from it when to come back.
-pub(super) fn response(
-    engine: &Engine,
-    credentials: &SessionCredentials,
-    identity: &Identity<'_>,
-) -> Response {
-    let left = credentials.expiration - engine.clock.now();
-    let left = Duration::try_from(left).unwrap_or_default();
-    let token = credentials.session_token.expose_secret();
-    let mut data = JsonObject::from_iter([
-        (
-            "access_key".to_owned(),
-            Value::from(credentials.access_key_id.as_str()),
-        ),
-        (
-            "secret_key".to_owned(),
-            Value::from(credentials.secret_access_key.expose_secret()),
-        ),
-        ("session_token".to_owned(), Value::from(token)),
-        ("security_token".to_owned(), Value::from(token)),
-        ("ttl".to_owned(), Value::from(left.as_secs())),
-    ]);
-    if let Ok(expiration) = credentials.expiration.format(&Rfc3339) {
-        data.insert("expiration".to_owned(), Value::from(expiration));
+/// A session that AWS opened, and what we know of it.
+pub(super) struct Session {
+    pub(super) credentials: SessionCredentials,
+    /// Whose it is; for the client.
+    pub(super) arn: Option<Arn>,
+    /// The name in it; for the client.
+    pub(super) username: Option<String>,
+    /// What the Go engines keep as `policy` in the lease, beside the name; nothing of a
+    /// `session_token`.
+    pub(super) policy: Option<String>,
+    /// For the client, beside those of the lifetime.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Session {
+    /// The leased answer. The lease cannot be renewed, and revoking it ends nothing at AWS, yet
+    /// clients see from it when to come back.
+    pub(super) fn into_response(self, engine: &Engine, lifetime: &Lifetime) -> Response {
+        let credentials = &self.credentials;
+        let left = credentials.expiration - engine.clock.now();
+        let left = plausible(left, lifetime.duration);
+        let token = credentials.session_token.expose_secret();
+        let expiration = credentials.expiration.format(&Rfc3339).ok();
+        let data = JsonObject::from_iter(
+            [
+                (
+                    "access_key",
+                    Value::from(credentials.access_key_id.as_str()),
+                ),
+                (
+                    "secret_key",
+                    Value::from(credentials.secret_access_key.expose_secret()),
+                ),
+                ("session_token", Value::from(token)),
+                ("security_token", Value::from(token)),
+                ("arn", Value::from(self.arn.as_ref().map(Arn::as_str))),
+                ("username", Value::from(self.username.as_deref())),
+                ("ttl", Value::from(left.as_secs())),
+                ("expiration", Value::from(expiration)),
+            ]
+            .map(|(key, value)| (key.to_owned(), value)),
+        );
+        let username = self.policy.is_some().then_some(self.username).flatten();
+        let mut response =
+            lease::of_session(data, username.as_deref(), self.policy.as_deref(), left);
+        response.warnings = self.warnings;
+        response.warnings.extend(lifetime.warning());
+        response
     }
-    if let Some(arn) = identity.arn {
-        data.insert("arn".to_owned(), Value::from(arn.as_str()));
+}
+
+/// AWS's clock and ours may differ. No session is longer than it was asked for, and a lease without
+/// time would get the mount's default.
+fn plausible(left: time::Duration, asked: Duration) -> Duration {
+    Duration::try_from(left)
+        .unwrap_or_default()
+        .min(asked)
+        .max(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_clocks_say_is_left_is_above_nothing_and_not_above_what_was_asked_for() {
+        const HOUR: Duration = Duration::from_hours(1);
+        for (left, expected) in [
+            (time::Duration::minutes(59), Duration::from_mins(59)),
+            (
+                time::Duration::milliseconds(1500),
+                Duration::from_millis(1500),
+            ),
+            (time::Duration::minutes(75), HOUR),
+            (time::Duration::ZERO, Duration::from_secs(1)),
+            (time::Duration::minutes(-15), Duration::from_secs(1)),
+        ] {
+            assert_eq!(plausible(left, HOUR), expected, "{left}");
+        }
     }
-    if let Some(username) = identity.username {
-        data.insert("username".to_owned(), Value::from(username));
-    }
-    lease::of_session(data, identity.username, identity.policy, left)
 }

@@ -1,11 +1,13 @@
 //! A session of the engine's own IAM user (`sts:GetSessionToken`), with MFA where the role has a
 //! device.
 
+use futures_util::join;
+
 use super::Asked;
-use super::session::{self, Identity};
-use crate::aws::{GetSessionToken, MfaSerialNumber};
+use super::refusal::refused;
+use super::session::{Lifetime, Session};
+use crate::aws::{Arn, GetSessionToken, MfaSerialNumber};
 use crate::engine::Engine;
-use crate::engine::error::refused;
 use crate::logical::{Error, Request, Response};
 
 pub(super) async fn generate(
@@ -17,20 +19,32 @@ pub(super) async fn generate(
     let serial_number = (!serial.is_empty())
         .then(|| MfaSerialNumber::new(serial))
         .transpose()
-        .map_err(|error| Error::invalid(format!("mfa_serial_number: {error}")))?;
-    let duration = session::duration(engine, asked).await?;
-    let sts = engine.clients.get(&*request.storage).await?.sts().await?;
-    let credentials = sts
-        .get_session_token(GetSessionToken {
-            duration: Some(duration),
-            serial_number,
-            token_code: Some(asked.mfa_code.clone()).filter(|code| !code.is_empty()),
-        })
-        .await
-        .map_err(|error| refused("Error generating STS keys", &error))?;
-    Ok(session::response(
-        engine,
-        &credentials,
-        &Identity::default(),
-    ))
+        .map_err(|error| asked.invalid("mfa_serial_number", &error))?;
+    let lifetime = Lifetime::of(engine, asked).await?;
+    let clients = engine.clients.get(&*request.storage).await?;
+    let sts = clients.sts().await?;
+    let asked_for = GetSessionToken {
+        duration: Some(lifetime.duration),
+        serial_number,
+        token_code: Some(asked.mfa_code.clone()).filter(|code| !code.is_empty()),
+    };
+    // AWS's answer does not say whose session it is: that of the user that asks.
+    let (credentials, caller) = join!(sts.get_session_token(asked_for), clients.caller());
+    let credentials = credentials
+        .map_err(|error| refused("Error generating STS keys", &error, asked, &lifetime))?;
+    let arn = caller.map(|caller| caller.arn.clone());
+    let session = Session {
+        credentials,
+        username: arn.as_ref().and_then(user_name),
+        arn,
+        policy: None,
+        warnings: Vec::new(),
+    };
+    Ok(session.into_response(engine, &lifetime))
+}
+
+/// The last part of `user/path/name`.
+fn user_name(arn: &Arn) -> Option<String> {
+    let path = arn.resource().strip_prefix("user/")?;
+    path.rsplit('/').next().map(str::to_owned)
 }

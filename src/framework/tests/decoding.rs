@@ -226,9 +226,9 @@ fn pairs_may_come_as_an_object_or_a_list_or_one_pair() {
         ("[null]", pairs([])),
     ]);
     refuses::<BTreeMap<String, String>>([
-        (r#""a""#, r#"invalid key pair "a""#),
-        (r#"["=b"]"#, r#"invalid key pair "=b""#),
-        ("5", r#"invalid key pair "5""#),
+        (r#""a""#, r#"invalid key pair "a": write key=value"#),
+        (r#"["=b"]"#, r#"invalid key pair "=b": write key=value"#),
+        ("5", r#"invalid key pair "5": write key=value"#),
         (
             r#"{"a": ["b"]}"#,
             r#"value of "a": expected a text, got a list"#,
@@ -284,7 +284,11 @@ async fn a_value_of_the_wrong_kind_is_the_callers_mistake_and_names_the_field() 
             r#""perhaps" is neither true nor false"#,
         ),
         ("lifetime", json!(-1), "cannot provide negative value '-1'"),
-        ("labels", json!("red"), r#"invalid key pair "red""#),
+        (
+            "labels",
+            json!("red"),
+            r#"invalid key pair "red": write key=value"#,
+        ),
         (
             "currency",
             json!({"code": "EUR"}),

@@ -1,9 +1,12 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use serde_json::json;
 
+use super::{DOCUMENT, full_role};
 use crate::engine::testing::{READ_ONLY, TestMount};
-
-const DOCUMENT: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}"#;
+use crate::logical::Operation;
 
 #[tokio::test]
 async fn a_read_makes_an_iam_user_with_exactly_what_the_role_says() {
@@ -69,42 +72,171 @@ async fn a_read_makes_an_iam_user_with_exactly_what_the_role_says() {
     mount.assert_nothing_left();
 }
 
-#[tokio::test(start_paused = true)]
-async fn issue_and_revoke_of_a_full_role_take_two_round_trips_and_seven_calls_each() {
+#[tokio::test]
+async fn the_answer_has_the_keys_that_clients_of_either_engine_read() {
+    let mount = TestMount::configured().await;
+    full_role(&mount).await;
+
+    let lease = mount.generate("creds/full").await;
+
+    let keys: Vec<_> = lease.data.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "access_key",
+            "arn",
+            "secret_key",
+            "security_token",
+            "session_token",
+            "username"
+        ]
+    );
+    assert_eq!(lease.data["session_token"], json!(null));
+    assert_eq!(lease.data["security_token"], json!(null));
+    assert!(lease.secret.lease.renewable);
+}
+
+#[tokio::test]
+async fn a_role_of_today_gives_a_user_under_both_prefixes_and_by_read_and_write() {
+    let mount = TestMount::configured().await;
+    full_role(&mount).await;
+
+    for path in ["creds/full", "sts/full"] {
+        for operation in [Operation::Read, Operation::Update] {
+            let answer = mount.send(operation, path, json!({"ttl": "15m"})).await;
+            let lease = mount.lease(path, answer.unwrap().unwrap());
+            assert_eq!(lease.secret.lease.ttl, Duration::ZERO, "left to the mount");
+            mount.revoke(&lease).await.unwrap();
+        }
+    }
+    mount.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn a_user_is_named_after_the_token_and_the_role() {
+    let mount = TestMount::configured().await;
+    full_role(&mount).await;
+
+    let lease = mount.generate("creds/full").await;
+
+    let name = lease.text("username");
+    assert!(name.starts_with("vault-token-alice-full-"), "{name}");
+    assert!(name.len() <= 64, "{name}");
+}
+
+#[tokio::test]
+async fn a_role_with_nothing_gives_a_user_who_may_nothing() {
+    let mount = TestMount::configured().await;
+    let warnings = mount
+        .write("roles/bare", json!({"credential_type": "iam_user"}))
+        .await;
+    assert_eq!(warnings.len(), 1);
+
+    let lease = mount.generate("creds/bare").await;
+
+    let [user] = mount.aws().iam_users().try_into().unwrap();
+    assert_eq!(user.path, "/");
+    assert_eq!(user.tags, []);
+    assert_eq!(user.access_keys.len(), 1);
+    mount.revoke(&lease).await.unwrap();
+    mount.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn what_a_role_names_twice_is_attached_once_and_removed_once() {
     let mount = TestMount::configured().await;
     mount.aws().add_group("developers");
-    let policies: Vec<_> = ["a", "b", "c"]
-        .map(|name| mount.aws().add_policy(name).to_string())
-        .into();
     mount
         .write(
-            "roles/full",
+            "roles/twice",
             json!({
                 "credential_type": "iam_user",
-                "policy_arns": policies,
-                "policy_document": DOCUMENT,
-                "iam_groups": "developers",
-                "iam_tags": ["a=1", "b=2"],
+                "policy_arns": [READ_ONLY, READ_ONLY],
+                "iam_groups": ["developers", "developers"],
             }),
         )
         .await;
 
+    let lease = mount.generate("creds/twice").await;
+
+    mount.revoke(&lease).await.unwrap();
+    mount.assert_nothing_left();
+}
+
+#[tokio::test]
+async fn many_requests_at_once_get_a_user_each() {
+    let mount = TestMount::configured().await;
+    full_role(&mount).await;
+
+    let leases = join_all((0..20).map(|_| mount.generate("creds/full"))).await;
+
+    let names: BTreeSet<_> = leases.iter().map(|lease| lease.text("username")).collect();
+    assert_eq!(names.len(), 20);
+    assert_eq!(mount.aws().iam_users().len(), 20);
+    assert_eq!(mount.aws().connections(), 1, "one client for all");
+    for revoked in join_all(leases.iter().map(|lease| mount.revoke(lease))).await {
+        revoked.unwrap();
+    }
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn issue_and_revoke_of_a_full_role_take_two_round_trips_and_seven_calls_each() {
+    let mount = TestMount::configured().await;
+    full_role(&mount).await;
+
     let (lease, trips) = mount.round_trips(mount.generate("creds/full")).await;
+    assert_eq!(trips, 2);
     assert_eq!(
-        (mount.aws().calls().len(), trips),
-        (7, 2),
-        "{:?}",
-        mount.aws().operations()
+        mount.aws().operations(),
+        [
+            "iam:CreateUser",
+            "iam:AttachUserPolicy",
+            "iam:AttachUserPolicy",
+            "iam:AttachUserPolicy",
+            "iam:PutUserPolicy",
+            "iam:AddUserToGroup",
+            "iam:CreateAccessKey",
+        ]
     );
 
     mount.aws().forget_calls();
     let (revoked, trips) = mount.round_trips(mount.revoke(&lease)).await;
     revoked.unwrap();
+    assert_eq!(trips, 2);
     assert_eq!(
-        (mount.aws().calls().len(), trips),
-        (7, 2),
-        "{:?}",
-        mount.aws().operations()
+        mount.aws().operations(),
+        [
+            "iam:DeleteAccessKey",
+            "iam:DetachUserPolicy",
+            "iam:DetachUserPolicy",
+            "iam:DetachUserPolicy",
+            "iam:DeleteUserPolicy",
+            "iam:RemoveUserFromGroup",
+            "iam:DeleteUser",
+        ]
+    );
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn issue_and_revoke_of_a_bare_role_take_two_calls_each() {
+    let mount = TestMount::configured().await;
+    mount
+        .write("roles/bare", json!({"credential_type": "iam_user"}))
+        .await;
+
+    let lease = mount.generate("creds/bare").await;
+    mount.revoke(&lease).await.unwrap();
+
+    assert_eq!(
+        mount.aws().operations(),
+        [
+            "iam:CreateUser",
+            "iam:CreateAccessKey",
+            "iam:DeleteAccessKey",
+            "iam:DeleteUser"
+        ]
     );
     mount.assert_nothing_left();
 }

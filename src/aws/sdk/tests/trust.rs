@@ -1,0 +1,92 @@
+use std::path::PathBuf;
+
+use base64::Engine as _;
+
+use super::*;
+
+/// A server with a certificate of an authority that only the file knows.
+async fn tls_server(name: &str) -> (Server, PathBuf) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, name);
+    let certificate = parameters.self_signed(&key).unwrap();
+    let file = std::env::temp_dir().join(format!("{name}-{}.pem", std::process::id()));
+    let base64 = base64::prelude::BASE64_STANDARD.encode(certificate.der());
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    std::fs::write(&file, pem).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let server = Server::start([identity()], Some(Arc::new(tls).into())).await;
+    (server, file)
+}
+
+fn https(server: &Server) -> ClientConfig {
+    ClientConfig {
+        endpoint: Some(Endpoint::new(format!("https://{}", server.address)).unwrap()),
+        ..config(server)
+    }
+}
+
+fn trusting(file: &std::path::Path) -> SdkConnector {
+    let file = file.to_str().unwrap();
+    SdkConnector::new(Arc::new(FixedEnvironment::from([("AWS_CA_BUNDLE", file)])))
+}
+
+#[tokio::test]
+async fn a_bundle_of_ones_own_decides_whom_to_trust() {
+    let (known, known_file) = tls_server("known").await;
+    let (stranger, stranger_file) = tls_server("stranger").await;
+    let connector = trusting(&known_file);
+
+    let trusted = connector
+        .sts(&https(&known))
+        .unwrap()
+        .get_caller_identity()
+        .await;
+    let refused = connector
+        .sts(&https(&stranger))
+        .unwrap()
+        .get_caller_identity()
+        .await;
+
+    assert!(trusted.is_ok(), "{trusted:?}");
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+    assert!(!error.may_have_happened());
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&format!("no connection to {}: ", stranger.address)),
+        "{text}"
+    );
+    assert!(text.contains("AWS_CA_BUNDLE"), "{text}");
+    for file in [known_file, stranger_file] {
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_without_certificates_is_refused_by_name() {
+    let file = std::env::temp_dir().join(format!("empty-{}.pem", std::process::id()));
+    std::fs::write(&file, "nothing here").unwrap();
+    let empty = trusting(&file).iam(&ClientConfig::default()).unwrap_err();
+    std::fs::remove_file(&file).unwrap();
+    let missing = trusting(&file).iam(&ClientConfig::default()).unwrap_err();
+
+    for (error, reason) in [(empty, "no certificate"), (missing, "unreadable")] {
+        let text = error.to_string();
+        assert!(
+            text.contains(file.to_str().unwrap()) && text.contains(reason),
+            "{text}"
+        );
+    }
+}

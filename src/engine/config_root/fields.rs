@@ -1,0 +1,169 @@
+//! The fields of `config/root`: what may be sent, and what is shown.
+
+use std::time::Duration;
+
+use crate::engine::usernames;
+use crate::framework::{Field, FieldType, ResponseField};
+use crate::secret::SecretString;
+
+pub(super) const ACCESS_KEY: Field<String> = Field::new(
+    "access_key",
+    "Access key id of the IAM user that the engine acts as. Without it the engine uses the AWS credentials of the server's environment.",
+)
+.label("Access key");
+pub(super) const SECRET_KEY: Field<SecretString> = Field::new(
+    "secret_key",
+    "Secret access key that belongs to access_key. It is never shown again.",
+)
+.sensitive()
+.label("Secret key");
+pub(super) const REGION: Field<String> = Field::new(
+    "region",
+    "AWS region. Without it AWS_REGION, AWS_DEFAULT_REGION or us-east-1 is used.",
+)
+.label("Region");
+pub(super) const IAM_ENDPOINT: Field<String> = Field::new(
+    "iam_endpoint",
+    "Address of IAM, if it is not AWS's own for the region.",
+)
+.label("IAM endpoint");
+pub(super) const STS_ENDPOINT: Field<String> = Field::new(
+    "sts_endpoint",
+    "Address of STS, if it is not AWS's own for the region.",
+)
+.label("STS endpoint");
+pub(super) const STS_REGION: Field<String> = Field::new(
+    "sts_region",
+    "Region of STS, if it is another one than region.",
+)
+.label("STS region");
+pub(super) const STS_FALLBACK_ENDPOINTS: Field<Vec<String>> = Field::new(
+    "sts_fallback_endpoints",
+    "Addresses of STS to use, in this order, when the first one does not answer.",
+)
+.label("STS fallback endpoints");
+pub(super) const STS_FALLBACK_REGIONS: Field<Vec<String>> = Field::new(
+    "sts_fallback_regions",
+    "Regions of sts_fallback_endpoints, one for each.",
+)
+.label("STS fallback regions");
+pub(super) const MAX_RETRIES: Field<i64> = Field::new(
+    "max_retries",
+    "How often a request that AWS did not answer well is sent again. -1 leaves it to the AWS SDK, which takes 2.",
+)
+.default(|| -1)
+.label("Maximum retries");
+pub(super) const USERNAME_TEMPLATE: Field<String> = Field::new(
+    "username_template",
+    "Template for the names of IAM users and sessions.",
+)
+.default(|| usernames::DEFAULT_TEMPLATE.to_owned())
+.label("Username template");
+pub(super) const ROLE_ARN: Field<String> = Field::new(
+    "role_arn",
+    "Role to assume with an identity token of the server. Needs identity_token_audience.",
+)
+.label("Role ARN");
+pub(super) const IDENTITY_TOKEN_AUDIENCE: Field<String> = Field::new(
+    "identity_token_audience",
+    "Audience of the identity token that the server vouches for this mount with. Needs a server that mints identity tokens (Vault Enterprise).",
+)
+.label("Identity token audience");
+pub(super) const IDENTITY_TOKEN_TTL: Field<Duration> = Field::new(
+    "identity_token_ttl",
+    "Lifetime of the identity token. 0 leaves it to the server.",
+)
+.label("Identity token TTL");
+pub(super) const ROTATION_SCHEDULE: Field<String> = Field::new(
+    "rotation_schedule",
+    "Cron expression for the rotation of the access key by the server's rotation manager (Vault Enterprise). Excludes rotation_period.",
+)
+.label("Rotation schedule");
+pub(super) const ROTATION_WINDOW: Field<Duration> = Field::new(
+    "rotation_window",
+    "How long after a time of rotation_schedule a rotation may still start. 0 is without limit.",
+)
+.label("Rotation window");
+pub(super) const ROTATION_PERIOD: Field<Duration> = Field::new(
+    "rotation_period",
+    "Time from one rotation of the access key to the next, by the server's rotation manager (Vault Enterprise). Excludes rotation_schedule.",
+)
+.label("Rotation period");
+pub(super) const DISABLE_AUTOMATED_ROTATION: Field<bool> = Field::new(
+    "disable_automated_rotation",
+    "Takes the access key off the server's rotation manager.",
+)
+.label("Disable automated rotation");
+pub(super) const ROTATION_POLICY: Field<String> = Field::new(
+    "rotation_policy",
+    "Rotation policy of the server's rotation manager (Vault Enterprise).",
+)
+.label("Rotation policy");
+
+pub(super) const RESPONSE: &[ResponseField] = &[
+    ResponseField::new("access_key", FieldType::String, "Access key id in use"),
+    ResponseField::new("region", FieldType::String, "AWS region"),
+    ResponseField::new("iam_endpoint", FieldType::String, "Address of IAM"),
+    ResponseField::new("sts_endpoint", FieldType::String, "Address of STS"),
+    ResponseField::new("sts_region", FieldType::String, "Region of STS"),
+    ResponseField::new(
+        "sts_fallback_endpoints",
+        FieldType::CommaStringSlice,
+        "Further addresses of STS",
+    ),
+    ResponseField::new(
+        "sts_fallback_regions",
+        FieldType::CommaStringSlice,
+        "Regions of these",
+    ),
+    ResponseField::new(
+        "max_retries",
+        FieldType::Int,
+        "Number of retries, -1 for the SDK's own",
+    ),
+    ResponseField::new(
+        "username_template",
+        FieldType::String,
+        "Template for user names",
+    ),
+    ResponseField::new(
+        "role_arn",
+        FieldType::String,
+        "Role assumed with an identity token",
+    ),
+    ResponseField::new(
+        "identity_token_audience",
+        FieldType::String,
+        "Audience of the identity token",
+    ),
+    ResponseField::new(
+        "identity_token_ttl",
+        FieldType::DurationSecond,
+        "Lifetime of the identity token",
+    ),
+    ResponseField::new(
+        "rotation_schedule",
+        FieldType::String,
+        "Cron expression of the rotation",
+    ),
+    ResponseField::new(
+        "rotation_window",
+        FieldType::DurationSecond,
+        "Window of the rotation",
+    ),
+    ResponseField::new(
+        "rotation_period",
+        FieldType::DurationSecond,
+        "Period of the rotation",
+    ),
+    ResponseField::new(
+        "rotation_policy",
+        FieldType::String,
+        "Policy of the rotation",
+    ),
+    ResponseField::new(
+        "disable_automated_rotation",
+        FieldType::Bool,
+        "Whether rotation is off",
+    ),
+];

@@ -1,0 +1,179 @@
+//! What a write makes of the stored configuration, and what it refuses.
+
+use std::time::Duration;
+
+use super::fields;
+use super::record::{self, RootConfig};
+use crate::aws::{Arn, Endpoint, Region};
+use crate::engine::usernames;
+use crate::framework::FieldData;
+use crate::logical::Error;
+use crate::secret::{ExposeSecret, SecretString};
+
+/// The stored record with the fields that were sent put over it.
+pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<RootConfig, Error> {
+    let mut config = stored.unwrap_or_else(|| RootConfig {
+        sts_fallback_endpoints: Some(Vec::new()),
+        sts_fallback_regions: Some(Vec::new()),
+        ..RootConfig::unconfigured()
+    });
+    for (field, target) in [
+        (&fields::REGION, &mut config.region),
+        (&fields::IAM_ENDPOINT, &mut config.iam_endpoint),
+        (&fields::STS_ENDPOINT, &mut config.sts_endpoint),
+        (&fields::STS_REGION, &mut config.sts_region),
+        (&fields::ROLE_ARN, &mut config.role_arn),
+        (
+            &fields::IDENTITY_TOKEN_AUDIENCE,
+            &mut config.identity_token_audience,
+        ),
+        (&fields::ROTATION_SCHEDULE, &mut config.rotation_schedule),
+        (&fields::ROTATION_POLICY, &mut config.rotation_policy),
+        (&fields::USERNAME_TEMPLATE, &mut config.username_template),
+    ] {
+        if let Some(text) = data.get(field) {
+            text.trim().clone_into(target);
+        }
+    }
+    for (field, target) in [
+        (&fields::IDENTITY_TOKEN_TTL, &mut config.identity_token_ttl),
+        (&fields::ROTATION_WINDOW, &mut config.rotation_window),
+        (&fields::ROTATION_PERIOD, &mut config.rotation_period),
+    ] {
+        if let Some(duration) = data.get(field) {
+            *target = duration;
+        }
+    }
+    for (field, target) in [
+        (
+            &fields::STS_FALLBACK_ENDPOINTS,
+            &mut config.sts_fallback_endpoints,
+        ),
+        (
+            &fields::STS_FALLBACK_REGIONS,
+            &mut config.sts_fallback_regions,
+        ),
+    ] {
+        if let Some(list) = data.get(field) {
+            *target = Some(list);
+        }
+    }
+    if let Some(retries) = data.get(&fields::MAX_RETRIES) {
+        config.max_retries = retries;
+    }
+    if let Some(disabled) = data.get(&fields::DISABLE_AUTOMATED_ROTATION) {
+        config.disable_automated_rotation = disabled;
+    }
+    // Mutually exclusive, so the one that is sent takes the place of the other.
+    if data
+        .get(&fields::ROTATION_SCHEDULE)
+        .is_some_and(|text| !text.is_empty())
+    {
+        config.rotation_period = Duration::ZERO;
+    } else if data
+        .get(&fields::ROTATION_PERIOD)
+        .is_some_and(|period| !period.is_zero())
+    {
+        config.rotation_schedule.clear();
+        config.rotation_window = Duration::ZERO;
+    }
+    if config.username_template.is_empty() {
+        usernames::DEFAULT_TEMPLATE.clone_into(&mut config.username_template);
+    }
+    merge_access_key(&mut config, data)?;
+    Ok(config)
+}
+
+/// An access key is one thing of two halves: a new id without its secret is refused, the same id
+/// sent again without the secret keeps it.
+fn merge_access_key(config: &mut RootConfig, data: &FieldData) -> Result<(), Error> {
+    let secret = data.get(&fields::SECRET_KEY);
+    if let Some(sent) = data.get(&fields::ACCESS_KEY) {
+        let id = sent.trim();
+        if id.is_empty() && secret.is_none() {
+            config.secret_key = SecretString::default();
+        } else if id != config.access_key && secret.is_none() {
+            return Err(Error::invalid(
+                "secret_key is missing: access_key is another one than before, so its secret_key must come with it",
+            ));
+        }
+        id.clone_into(&mut config.access_key);
+    }
+    if let Some(secret) = secret {
+        config.secret_key = secret.expose_secret().trim().into();
+    }
+    Ok(())
+}
+
+/// Refuses what no client could be made of, naming the field.
+pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
+    let regions = [
+        ("region", &config.region),
+        ("sts_region", &config.sts_region),
+    ];
+    let endpoints = [
+        ("iam_endpoint", &config.iam_endpoint),
+        ("sts_endpoint", &config.sts_endpoint),
+    ];
+    let fallback_regions = config.sts_fallback_regions.as_deref().unwrap_or_default();
+    let fallback_endpoints = config.sts_fallback_endpoints.as_deref().unwrap_or_default();
+    if fallback_regions.len() != fallback_endpoints.len() {
+        return Err(Error::invalid(
+            "fallback endpoints and fallback regions must be the same length",
+        ));
+    }
+    let fallback_regions = fallback_regions
+        .iter()
+        .map(|text| (fields::STS_FALLBACK_REGIONS.name(), text));
+    let fallback_endpoints = fallback_endpoints
+        .iter()
+        .map(|text| (fields::STS_FALLBACK_ENDPOINTS.name(), text));
+    for (field, text) in regions.into_iter().chain(fallback_regions) {
+        record::parse(field, text, |text| Region::new(text))?;
+    }
+    for (field, text) in endpoints.into_iter().chain(fallback_endpoints) {
+        record::parse(field, text, |text| Endpoint::new(text))?;
+    }
+    if config.max_retries < -1 || config.max_retries > 100 {
+        return Err(Error::invalid(format!(
+            "max_retries must be -1 (the SDK's own number) or 0 to 100, not {}",
+            config.max_retries
+        )));
+    }
+    if !config.identity_token_audience.is_empty() {
+        if !config.access_key.is_empty() {
+            return Err(Error::invalid(
+                "only one of 'access_key' or 'identity_token_audience' can be set",
+            ));
+        }
+        if config.role_arn.is_empty() {
+            return Err(Error::invalid(
+                "missing required 'role_arn' when 'identity_token_audience' is set",
+            ));
+        }
+    }
+    record::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
+    config.credentials()?;
+    Ok(())
+}
+
+/// The rules of one request; a stored schedule and a new period do not meet here.
+pub(super) fn check_rotation_fields(data: &FieldData) -> Result<(), Error> {
+    let schedule = data.value(&fields::ROTATION_SCHEDULE);
+    let period = data.value(&fields::ROTATION_PERIOD);
+    let window = data.value(&fields::ROTATION_WINDOW);
+    if !schedule.is_empty() && !period.is_zero() {
+        return Err(Error::invalid(
+            "mutually exclusive fields rotation_schedule and rotation_period were both specified; only one of them can be provided",
+        ));
+    }
+    if !window.is_zero() && !period.is_zero() {
+        return Err(Error::invalid("rotation_window does not apply to period"));
+    }
+    if !window.is_zero() && schedule.is_empty() {
+        return Err(Error::invalid(
+            "cannot use rotation_window without rotation_schedule",
+        ));
+    }
+    Ok(())
+}

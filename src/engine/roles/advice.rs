@@ -1,0 +1,147 @@
+//! What a role allows and its author may not mean: warnings of a write.
+
+use std::time::Duration;
+
+use super::{CredentialType, RoleRecord};
+use crate::engine::Engine;
+use crate::engine::config_root::RootConfig;
+use crate::go_duration::GoDuration;
+use crate::logical::Storage;
+
+/// The shortest session that AWS gives, of any kind.
+const SHORTEST_SESSION: Duration = Duration::from_mins(15);
+/// The longest session of a role, however the role is set.
+const LONGEST_ROLE_SESSION: Duration = Duration::from_hours(12);
+/// The longest session of an IAM user (`sts:GetFederationToken`, `sts:GetSessionToken`).
+const LONGEST_USER_SESSION: Duration = Duration::from_hours(36);
+/// The longest session of a role that is assumed from another role's session.
+const LONGEST_CHAINED_SESSION: Duration = Duration::from_hours(1);
+/// AWS's limit of a session policy, and of all inline policies of a user together.
+const MAX_DOCUMENT: usize = 2048;
+/// AWS's limit of the managed policies that narrow a session.
+const MAX_SESSION_POLICIES: usize = 10;
+
+/// Warnings for the role.
+pub(super) async fn on(engine: &Engine, storage: &dyn Storage, role: &RoleRecord) -> Vec<String> {
+    let mut warnings = Vec::new();
+    unused_fields(role, &mut warnings);
+    sizes(role, &mut warnings);
+    // The times are advice only: whether the host tells its own is no reason to refuse the role.
+    let mount_limit = engine.system.max_lease_ttl().await.ok();
+    lifetimes(role, mount_limit, &mut warnings);
+    if let Ok(Some(root)) = RootConfig::load(storage).await
+        && !root.has_access_key()
+    {
+        engine_sessions(role, &mut warnings);
+    }
+    warnings
+}
+
+fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {
+    let has = |credential_type| role.is(credential_type);
+    if has(CredentialType::IamUser) && role.has_no_permissions() {
+        warnings.push(
+            "role gives IAM users without any permission: it has no policy_arns, policy_document or iam_groups".to_owned(),
+        );
+    }
+    let has_tags = role.iam_tags.as_ref().is_some_and(|tags| !tags.is_empty());
+    for (field, set, used) in [
+        ("iam_tags", has_tags, has(CredentialType::IamUser)),
+        (
+            "mfa_serial_number",
+            !role.mfa_serial_number.is_empty(),
+            has(CredentialType::SessionToken),
+        ),
+        (
+            "iam_groups",
+            !role.iam_groups().is_empty(),
+            !has(CredentialType::SessionToken),
+        ),
+    ] {
+        if set && !used {
+            warnings.push(format!(
+                "{field} has no effect: it is not for credential_type {}",
+                role.credential_types.join(",")
+            ));
+        }
+    }
+}
+
+fn sizes(role: &RoleRecord, warnings: &mut Vec<String>) {
+    let document = role.policy_document.chars().count();
+    if document > MAX_DOCUMENT {
+        warnings.push(format!(
+            "policy_document has {document} characters, and AWS takes at most {MAX_DOCUMENT}: put it into a managed policy and name that in policy_arns"
+        ));
+    }
+    let arns = role.policy_arns().len();
+    if arns > MAX_SESSION_POLICIES && !role.is(CredentialType::IamUser) {
+        warnings.push(format!(
+            "policy_arns has {arns} policies, and AWS takes at most {MAX_SESSION_POLICIES} for a session"
+        ));
+    }
+}
+
+fn lifetimes(role: &RoleRecord, mount_limit: Option<Duration>, warnings: &mut Vec<String>) {
+    let longest = if role.is(CredentialType::AssumedRole) {
+        LONGEST_ROLE_SESSION
+    } else {
+        LONGEST_USER_SESSION
+    };
+    for (field, ttl) in [
+        ("default_sts_ttl", role.default_sts_ttl),
+        ("max_sts_ttl", role.max_sts_ttl),
+    ] {
+        if !ttl.is_zero() && ttl < SHORTEST_SESSION {
+            warnings.push(format!(
+                "{field} of {} is too short: AWS gives sessions of {} at least",
+                GoDuration(ttl),
+                GoDuration(SHORTEST_SESSION)
+            ));
+        } else if ttl > longest {
+            warnings.push(format!(
+                "{field} of {} is too long: AWS gives sessions of {} at most",
+                GoDuration(ttl),
+                GoDuration(longest)
+            ));
+        }
+    }
+    let Some(limit) = mount_limit.filter(|limit| !limit.is_zero()) else {
+        return;
+    };
+    if role.max_sts_ttl > limit {
+        warnings.push(format!(
+            "max_sts_ttl of {} is longer than the mount's maximum lease TTL of {}: a longer session outlives its lease",
+            GoDuration(role.max_sts_ttl),
+            GoDuration(limit)
+        ));
+    } else if role.max_sts_ttl.is_zero() && role.default_sts_ttl > limit {
+        warnings.push(format!(
+            "default_sts_ttl of {} is cut to the mount's maximum lease TTL of {}: tune the mount, or set max_sts_ttl",
+            GoDuration(role.default_sts_ttl),
+            GoDuration(limit)
+        ));
+    }
+}
+
+/// For an engine without a stored access key, which most often acts as the session of a role.
+fn engine_sessions(role: &RoleRecord, warnings: &mut Vec<String>) {
+    const NO_KEY: &str = "config/root has no access_key: if the engine's own credentials are a role's session (an instance profile, a web identity)";
+    let user_sessions = [
+        CredentialType::FederationToken,
+        CredentialType::SessionToken,
+    ];
+    if let Some(of) = user_sessions.into_iter().find(|of| role.is(*of)) {
+        warnings.push(format!(
+            "{NO_KEY}, AWS gives it no {}; assumed_role works",
+            of.as_str()
+        ));
+    }
+    if role.is(CredentialType::AssumedRole) && role.default_sts_ttl > LONGEST_CHAINED_SESSION {
+        warnings.push(format!(
+            "{NO_KEY}, AWS gives it sessions of {} at most, and default_sts_ttl is {}",
+            GoDuration(LONGEST_CHAINED_SESSION),
+            GoDuration(role.default_sts_ttl)
+        ));
+    }
+}

@@ -1,0 +1,399 @@
+//! What a role must be to be stored: everything that can never work is found here, all of it at
+//! once, each mistake naming its field.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::legacy::split_arn;
+use super::{CredentialType, RoleName, RoleRecord};
+use crate::aws::{Arn, GroupName, InvalidName, MfaSerialNumber, PolicyName};
+
+/// AWS's limits of tags on a user or a session.
+const MAX_TAGS: usize = 50;
+const MAX_TAG_KEY: usize = 128;
+const MAX_TAG_VALUE: usize = 256;
+/// AWS's limit of a path, both slashes included.
+const MAX_PATH: usize = 512;
+/// AWS's limits of an external id.
+const EXTERNAL_ID_LENGTHS: std::ops::RangeInclusive<usize> = 2..=1224;
+
+/// The mistakes of a role.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    texts: Vec<String>,
+    misfits: BTreeSet<&'static str>,
+}
+
+impl Problems {
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// One sentence for each mistake.
+    pub(super) fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// The fields that have a value and do not go with the credential type.
+    pub(super) fn misfits(&self) -> impl Iterator<Item = &'static str> {
+        self.misfits.iter().copied()
+    }
+
+    fn add(&mut self, text: impl Into<String>) {
+        self.texts.push(text.into());
+    }
+
+    fn add_misfit(&mut self, field: &'static str, text: impl Into<String>) {
+        self.misfits.insert(field);
+        self.add(text);
+    }
+}
+
+impl RoleRecord {
+    /// Everything that is wrong with the role.
+    pub(super) fn problems(&self, name: &RoleName) -> Problems {
+        let mut problems = Problems::default();
+        self.check_types(&mut problems);
+        self.check_ttls(&mut problems);
+        self.check_iam_user_fields(name, &mut problems);
+        self.check_session_fields(&mut problems);
+        self.check_values(&mut problems);
+        problems
+    }
+
+    fn check_types(&self, problems: &mut Problems) {
+        let known = CredentialType::ALL.map(CredentialType::as_str).join(", ");
+        if self.credential_types.is_empty() {
+            problems.add(format!("did not supply credential_type (one of {known})"));
+        }
+        for name in &self.credential_types {
+            if CredentialType::parse(name).is_none() {
+                problems.add(format!(
+                    "unrecognized credential type: {name} (it is one of {known})"
+                ));
+            }
+        }
+    }
+
+    fn check_ttls(&self, problems: &mut Problems) {
+        let sts = self.types().iter().any(|of| *of != CredentialType::IamUser);
+        for (field, ttl) in [
+            ("default_sts_ttl", self.default_sts_ttl),
+            ("max_sts_ttl", self.max_sts_ttl),
+        ] {
+            if !ttl.is_zero() && !sts {
+                problems.add_misfit(field, format!(
+                    "{field} parameter only valid for assumed_role, federation_token, and session_token credential types"
+                ));
+            }
+        }
+        if !self.max_sts_ttl.is_zero() && self.default_sts_ttl > self.max_sts_ttl {
+            problems.add(
+                r#""default_sts_ttl" value must be less than or equal to "max_sts_ttl" value"#,
+            );
+        }
+    }
+
+    fn check_iam_user_fields(&self, name: &RoleName, problems: &mut Problems) {
+        let iam_user = self.is(CredentialType::IamUser);
+        if !self.user_path.is_empty() {
+            if !iam_user {
+                problems.add_misfit(
+                    "user_path",
+                    "user_path parameter only valid for iam_user credential type",
+                );
+            }
+            if !is_path(&self.user_path) {
+                problems.add(format!(
+                    "the specified value for user_path is invalid: {:?} must be \"/\", or begin and end with \"/\" with at most 510 visible ASCII characters between",
+                    self.user_path
+                ));
+            }
+        }
+        if !self.permissions_boundary_arn.is_empty() {
+            if !iam_user {
+                problems.add_misfit(
+                    "permissions_boundary_arn",
+                    "cannot supply permissions_boundary_arn when credential_type isn't iam_user",
+                );
+            }
+            if let Err(reason) = check_policy_arn(&self.permissions_boundary_arn) {
+                problems.add(format!(
+                    "invalid permissions_boundary_arn parameter: {reason}"
+                ));
+            }
+        }
+        if iam_user
+            && !self.policy_document.is_empty()
+            && let Err(error) = PolicyName::new(name.as_str())
+        {
+            problems.add(format!(
+                "policy_document is put on users under the name of the role: {error}"
+            ));
+        }
+    }
+
+    fn check_session_fields(&self, problems: &mut Problems) {
+        if self.is(CredentialType::SessionToken) {
+            for (field, set) in [
+                ("policy_document", !self.policy_document.is_empty()),
+                ("policy_arns", !self.policy_arns().is_empty()),
+            ] {
+                if set {
+                    problems.add_misfit(field, format!(
+                        "cannot supply a policy or role when using credential_type session_token: {field} has no effect on it"
+                    ));
+                }
+            }
+        }
+        let assumed_role = self.is(CredentialType::AssumedRole);
+        let has_tags = self
+            .session_tags
+            .as_ref()
+            .is_some_and(|tags| !tags.is_empty());
+        for (field, set) in [
+            ("role_arns", !self.role_arns().is_empty()),
+            ("session_tags", has_tags),
+            ("external_id", !self.external_id.is_empty()),
+        ] {
+            if set && !assumed_role {
+                problems.add_misfit(
+                    field,
+                    format!("cannot supply {field} when credential_type isn't assumed_role"),
+                );
+            }
+        }
+        if assumed_role && self.role_arns().is_empty() {
+            problems.add("role_arns is missing: an assumed_role credential needs a role to assume");
+        }
+        if self.credential_types == [CredentialType::FederationToken.as_str()]
+            && self.has_no_permissions()
+        {
+            problems.add("must specify at least one of policy_arns, policy_document or iam_groups with federation_token credential_type");
+        }
+    }
+
+    fn check_values(&self, problems: &mut Problems) {
+        for text in self.policy_arns() {
+            if let Err(reason) = check_policy_arn(text) {
+                problems.add(format!("policy_arns: {text:?}: {reason}"));
+            }
+        }
+        for text in self.role_arns() {
+            if let Err(reason) = check_iam_arn(text, "role") {
+                problems.add(format!("role_arns: {text:?}: {reason}"));
+            }
+        }
+        let mut check = |field: &str, result: Result<(), InvalidName>| {
+            if let Err(error) = result {
+                problems.add(format!("{field}: {error}"));
+            }
+        };
+        for text in self.iam_groups() {
+            check("iam_groups", GroupName::new(text).map(drop));
+        }
+        if !self.mfa_serial_number.is_empty() {
+            let serial = MfaSerialNumber::new(&self.mfa_serial_number);
+            check("mfa_serial_number", serial.map(drop));
+        }
+        if !self.external_id.is_empty() && !is_external_id(&self.external_id) {
+            problems.add(format!(
+                "external_id: {:?} must have {} to {} letters, digits and _+=,.@:/-",
+                self.external_id,
+                EXTERNAL_ID_LENGTHS.start(),
+                EXTERNAL_ID_LENGTHS.end(),
+            ));
+        }
+        for (field, tags) in [
+            ("iam_tags", &self.iam_tags),
+            ("session_tags", &self.session_tags),
+        ] {
+            for problem in tags.iter().flat_map(check_tags) {
+                problems.add(format!("{field}: {problem}"));
+            }
+        }
+    }
+}
+
+/// AWS's rules for the tags of a user and of a session, which are the same.
+fn check_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if tags.len() > MAX_TAGS {
+        problems.push(format!(
+            "{} tags, and AWS takes at most {MAX_TAGS}",
+            tags.len()
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    for (key, value) in tags {
+        if !seen.insert(key.to_lowercase()) {
+            problems.push(format!(
+                "key {key:?} is there twice, because AWS does not tell upper case from lower case"
+            ));
+        }
+        if key.is_empty() || key.chars().count() > MAX_TAG_KEY {
+            problems.push(format!(
+                "key {key:?} must have 1 to {MAX_TAG_KEY} characters"
+            ));
+        }
+        if key.to_lowercase().starts_with("aws:") {
+            problems.push(format!("key {key:?} begins with aws:, which is AWS's own"));
+        }
+        if value.chars().count() > MAX_TAG_VALUE {
+            problems.push(format!(
+                "value of {key:?} must have at most {MAX_TAG_VALUE} characters"
+            ));
+        }
+        if !key.chars().chain(value.chars()).all(is_tag_character) {
+            problems.push(format!(
+                "{key:?} must consist of letters, digits, spaces and _.:/=+-@, and so must its value"
+            ));
+        }
+    }
+    problems
+}
+
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
+fn is_tag_character(c: char) -> bool {
+    c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
+}
+
+/// `/`, or `/` + up to 510 visible characters + `/`.
+fn is_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.ends_with('/')
+        && path.len() <= MAX_PATH
+        && path.bytes().all(|byte| (0x21..=0x7f).contains(&byte))
+}
+
+fn is_external_id(text: &str) -> bool {
+    EXTERNAL_ID_LENGTHS.contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c))
+}
+
+/// Checks that the text is the ARN of a managed policy.
+fn check_policy_arn(text: &str) -> Result<(), String> {
+    check_iam_arn(text, "policy")
+}
+
+/// Checks that the text is an ARN of IAM that names a thing of this kind.
+fn check_iam_arn(text: &str, kind: &str) -> Result<(), String> {
+    let arn = split_arn(text)?;
+    if arn.service != "iam" {
+        return Err(format!("expected a service of iam but got {}", arn.service));
+    }
+    if arn.resource.split_once('/').map(|(of, _)| of) != Some(kind) {
+        return Err(format!(
+            "expected a resource type of {kind} but got {}",
+            arn.resource
+        ));
+    }
+    Arn::new(text).map(drop).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_path_begins_and_ends_with_a_slash() {
+        for path in ["/", "/path/", &format!("/{}/", "x".repeat(510)), "/a/b/"] {
+            assert!(is_path(path), "{path}");
+        }
+        for path in [
+            "",
+            "path/",
+            "/path",
+            "/pfäd/",
+            "/a b/",
+            &format!("/{}/", "x".repeat(511)),
+        ] {
+            assert!(!is_path(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_named_by_the_arn_of_a_policy_of_iam() {
+        for text in [
+            "arn:aws:iam::aws:policy/FooBar",
+            "arn:aws-us-gov:iam::123456789012:policy/team/FooBar",
+        ] {
+            assert_eq!(check_policy_arn(text), Ok(()));
+        }
+        for (text, reason) in [
+            ("not_an_arn", "arn: invalid prefix"),
+            ("notarn:aws:iam::aws:policy/FooBar", "arn: invalid prefix"),
+            ("arn:aws:iam", "arn: not enough sections"),
+            (
+                "arn:aws:notiam::aws:policy/FooBar",
+                "expected a service of iam but got notiam",
+            ),
+            (
+                "arn:aws:iam::aws:notpolicy/FooBar",
+                "expected a resource type of policy but got notpolicy/FooBar",
+            ),
+            (
+                "arn:aws:iam::aws:policynot/FooBar",
+                "expected a resource type of policy but got policynot/FooBar",
+            ),
+            (
+                "arn:aws:iam::aws:policy/Foo Bar",
+                "ARN \"arn:aws:iam::aws:policy/Foo Bar\" must not contain white space",
+            ),
+        ] {
+            assert_eq!(check_policy_arn(text), Err(reason.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_has_the_characters_that_aws_takes() {
+        for id in ["foo", "a:b/c=d", &"x".repeat(1224)] {
+            assert!(is_external_id(id), "{id}");
+        }
+        for id in ["", "x", "a b", "ä_ä", "a\n", &"x".repeat(1225)] {
+            assert!(!is_external_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn tags_keep_the_rules_of_aws() {
+        let check =
+            |key: &str, value: &str| check_tags(&[(key.to_owned(), value.to_owned())].into());
+
+        for (key, value) in [
+            ("team", "platform"),
+            ("Straße 1", "größe=2/3"),
+            ("k", ""),
+            (&"k".repeat(128), &"v".repeat(256)),
+        ] {
+            assert_eq!(check(key, value), [""; 0], "{key}={value}");
+        }
+        for (key, value, reason) in [
+            ("", "v", "1 to 128 characters"),
+            (&"k".repeat(129), "v", "1 to 128 characters"),
+            ("k", &"v".repeat(257), "at most 256 characters"),
+            ("AWS:x", "v", "AWS's own"),
+            ("a#b", "v", "\"a#b\" must consist of"),
+            ("k", "a\tb", "and so must its value"),
+        ] {
+            let problems = check(key, value);
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].contains(reason), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn tags_are_at_most_fifty_and_differ_by_more_than_case() {
+        let many = (0..51).map(|n| (n.to_string(), String::new())).collect();
+        assert_eq!(check_tags(&many), ["51 tags, and AWS takes at most 50"]);
+
+        let twice = ["Team", "team"].map(|key| (key.to_owned(), String::new()));
+        let problems = check_tags(&twice.into());
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].contains("\"team\" is there twice"),
+            "{problems:?}"
+        );
+    }
+}

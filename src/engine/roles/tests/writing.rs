@@ -1,0 +1,241 @@
+//! What is written, what is read back, and what a partial write keeps.
+
+use serde_json::{Value, json};
+
+use super::{DOCUMENT, ROLE_ARN, full, shown};
+use crate::engine::testing::{READ_ONLY, TestMount};
+
+impl TestMount {
+    async fn role(&self, name: &str) -> Value {
+        Value::Object(self.read(&format!("roles/{name}")).await)
+    }
+}
+
+#[tokio::test]
+async fn a_role_of_each_type_reads_back_as_it_was_written() {
+    let mount = TestMount::new().await;
+    for credential_type in [
+        "iam_user",
+        "assumed_role",
+        "federation_token",
+        "session_token",
+    ] {
+        let role = full(credential_type);
+
+        let warnings = mount.write("roles/x", role.clone()).await;
+
+        assert_eq!(warnings, [""; 0], "{credential_type}");
+        assert_eq!(mount.role("x").await, shown(&role), "{credential_type}");
+        mount.delete("roles/x").await;
+    }
+}
+
+#[tokio::test]
+async fn a_write_changes_only_the_fields_that_it_names() {
+    let mount = TestMount::new().await;
+    let mut role = full("assumed_role");
+    mount.write("roles/x", role.clone()).await;
+
+    for (field, value) in [
+        ("role_arns", json!([ROLE_ARN])),
+        ("policy_arns", json!([])),
+        ("policy_document", json!(r#"{"Statement":[]}"#)),
+        ("iam_groups", json!(["group2"])),
+        ("session_tags", json!({"cost": "42"})),
+        ("external_id", json!("bar")),
+        ("default_sts_ttl", json!(900)),
+        ("max_sts_ttl", json!(7200)),
+    ] {
+        mount.write("roles/x", json!({ field: value })).await;
+
+        role[field] = value;
+        assert_eq!(mount.role("x").await, shown(&role), "{field}");
+    }
+    mount.write("roles/x", json!({})).await;
+    assert_eq!(mount.role("x").await, shown(&role));
+}
+
+#[tokio::test]
+async fn an_empty_value_clears_a_field() {
+    let mount = TestMount::new().await;
+    for (field, empty, reads) in [
+        ("policy_arns", json!(""), json!([])),
+        ("policy_arns", json!([]), json!([])),
+        ("policy_document", json!(""), json!("")),
+        ("policy_document", json!({}), json!("")),
+        ("iam_groups", json!(""), json!([])),
+        ("iam_tags", json!(""), json!({})),
+        ("iam_tags", json!([]), json!({})),
+        ("iam_tags", json!({}), json!({})),
+        ("user_path", json!(""), json!("")),
+        ("permissions_boundary_arn", json!(""), json!("")),
+    ] {
+        mount.write("roles/x", full("iam_user")).await;
+
+        mount.write("roles/x", json!({ field: empty })).await;
+
+        assert_eq!(mount.role("x").await[field], reads, "{field} = {empty}");
+    }
+    for (field, empty, reads) in [
+        ("session_tags", json!({}), json!({})),
+        ("external_id", json!(""), json!("")),
+        ("default_sts_ttl", json!(0), json!(0)),
+        ("default_sts_ttl", json!(""), json!(0)),
+        ("max_sts_ttl", json!("0s"), json!(0)),
+    ] {
+        mount.write("roles/y", full("assumed_role")).await;
+
+        mount.write("roles/y", json!({ field: empty })).await;
+
+        assert_eq!(mount.role("y").await[field], reads, "{field} = {empty}");
+    }
+}
+
+#[tokio::test]
+async fn tags_are_replaced_as_a_whole_in_any_of_their_forms() {
+    let mount = TestMount::new().await;
+    let base = json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN});
+    mount.write("roles/x", base).await;
+    for (sent, reads) in [
+        (json!({"a": "1", "b": "2"}), json!({"a": "1", "b": "2"})),
+        (json!({}), json!({})),
+        (json!(["c=3", "d=4"]), json!({"c": "3", "d": "4"})),
+        (json!("e=5=6"), json!({"e": "5=6"})),
+        (json!({"f": 7}), json!({"f": "7"})),
+    ] {
+        mount.write("roles/x", json!({"session_tags": sent})).await;
+
+        assert_eq!(mount.role("x").await["session_tags"], reads, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn the_external_id_keeps_its_last_sent_value() {
+    let mount = TestMount::new().await;
+    let base = json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN});
+    mount.write("roles/x", base).await;
+    for (sent, reads) in [
+        (json!({"external_id": "foo"}), "foo"),
+        (json!({"session_tags": {}}), "foo"),
+        (json!({"external_id": "bar"}), "bar"),
+    ] {
+        mount.write("roles/x", sent).await;
+
+        assert_eq!(mount.role("x").await["external_id"], reads);
+    }
+}
+
+#[tokio::test]
+async fn a_policy_document_is_kept_compact_in_the_spelling_of_its_author() {
+    let mount = TestMount::new().await;
+    let pretty = "{\n  \"Version\": \"2012-10-17\",\n  \"Id\": \"\\u003c 1.0 >\",\n  \"Statement\": [ 1.50 ]\n}\n";
+
+    mount
+        .write(
+            "roles/x",
+            json!({"credential_type": "iam_user", "policy_document": pretty}),
+        )
+        .await;
+
+    assert_eq!(
+        mount.role("x").await["policy_document"],
+        "{\"Version\":\"2012-10-17\",\"Id\":\"\\u003c 1.0 >\",\"Statement\":[1.50]}"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_document_may_be_an_object() {
+    let mount = TestMount::new().await;
+    let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+
+    mount
+        .write(
+            "roles/x",
+            json!({"credential_type": "iam_user", "policy_document": document}),
+        )
+        .await;
+
+    let kept = mount.role("x").await["policy_document"].clone();
+    let kept: Value = serde_json::from_str(kept.as_str().unwrap()).unwrap();
+    assert_eq!(kept, document);
+}
+
+#[tokio::test]
+async fn the_type_changes_when_what_belongs_to_the_old_one_is_cleared_with_it() {
+    let mount = TestMount::new().await;
+    mount.write("roles/x", full("iam_user")).await;
+
+    mount
+        .write(
+            "roles/x",
+            json!({
+                "credential_type": "assumed_role",
+                "role_arns": ROLE_ARN,
+                "user_path": "",
+                "permissions_boundary_arn": "",
+                "iam_tags": {},
+            }),
+        )
+        .await;
+
+    assert_eq!(
+        mount.role("x").await,
+        shown(&json!({
+            "credential_type": "assumed_role",
+            "role_arns": [ROLE_ARN],
+            "policy_arns": [READ_ONLY],
+            "policy_document": DOCUMENT,
+            "iam_groups": ["group1", "group2"],
+            "iam_tags": {},
+        }))
+    );
+}
+
+#[tokio::test]
+async fn roles_are_listed_by_name() {
+    let mount = TestMount::new().await;
+    assert_eq!(mount.list("roles").await, [""; 0]);
+    for n in (0..10).rev() {
+        let role = json!({
+            "credential_type": "assumed_role",
+            "role_arns": ROLE_ARN,
+            "default_sts_ttl": 3600,
+            "max_sts_ttl": 3600,
+        });
+        mount.write(&format!("roles/role{n}"), role).await;
+    }
+
+    let names: Vec<_> = (0..10).map(|n| format!("role{n}")).collect();
+    assert_eq!(mount.list("roles").await, names);
+    assert_eq!(mount.list("roles/").await, names);
+}
+
+#[tokio::test]
+async fn a_deleted_role_is_gone_and_deleting_it_again_is_no_error() {
+    let mount = TestMount::new().await;
+    for credential_type in ["iam_user", "assumed_role"] {
+        mount.write("roles/x", full(credential_type)).await;
+
+        mount.delete("roles/x").await;
+        mount.delete("roles/x").await;
+
+        assert!(mount.storage().keys().is_empty());
+        assert_eq!(mount.list("roles").await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn names_differ_by_case_and_may_have_dots_dashes_and_ats() {
+    let mount = TestMount::new().await;
+    for name in ["a", "A", "team.a-b@example.com", "_x_"] {
+        let role = json!({"credential_type": "iam_user", "user_path": format!("/{name}/")});
+        mount.write(&format!("roles/{name}"), role).await;
+    }
+
+    assert_eq!(
+        mount.list("roles").await,
+        ["A", "_x_", "a", "team.a-b@example.com"]
+    );
+    assert_eq!(mount.role("a").await["user_path"], "/a/");
+    assert_eq!(mount.role("A").await["user_path"], "/A/");
+}

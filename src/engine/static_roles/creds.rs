@@ -1,0 +1,113 @@
+//! `static-creds/<name>`: the credentials that a static role has now.
+//!
+//! There is no lease: they are shared, and live until their rotation. What tells a client when to
+//! read again is `ttl`: Vault Agent and consul-template go by it where `rotation_period` stands
+//! beside it, the Vault Secrets Operator where `last_vault_rotation` does too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::NAME;
+use super::record::{StaticCredentials, StaticRole};
+use crate::engine::Engine;
+use crate::framework::{
+    Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
+};
+use crate::logical::{Error, JsonObject, Operation, Request, Response};
+use crate::secret::ExposeSecret;
+
+/// What `ttl` says while a rotation is due: the host's timer ticks about once a minute, and clients
+/// that are told 0 wait for minutes.
+const TTL_WHILE_DUE: Duration = Duration::from_secs(10);
+
+const RESPONSE: &[ResponseField] = &[
+    ResponseField::new("access_key", FieldType::String, "Access key id"),
+    ResponseField::new("secret_key", FieldType::String, "Secret access key"),
+    ResponseField::new(
+        "expiration",
+        FieldType::Time,
+        "When the next rotation is due",
+    ),
+    ResponseField::new(
+        "last_vault_rotation",
+        FieldType::Time,
+        "When this access key was made",
+    ),
+    ResponseField::new(
+        "rotation_period",
+        FieldType::DurationSecond,
+        "Time from one rotation to the next",
+    ),
+    ResponseField::new(
+        "ttl",
+        FieldType::DurationSecond,
+        "After how long to read again",
+    ),
+];
+
+pub(in crate::engine) fn path() -> Path<Engine> {
+    Path::new("static-creds/{name@}")
+        .field(&NAME)
+        .on_with(
+            Operation::Read,
+            OperationDocs {
+                response: RESPONSE,
+                ..OperationDocs::NONE
+            },
+            read,
+        )
+        .docs(PathDocs {
+            synopsis: "Read the access key of a static role.",
+            description: "Everybody who reads gets the same access key, without a lease. It is \
+                replaced at its expiration, within a minute or two; then it stays valid for another \
+                rotation period, unless the static role has single_key set. Read again after ttl \
+                seconds.",
+            operation_suffix: "",
+        })
+}
+
+async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let storage = &*request.storage;
+    let name = data.value(&NAME);
+    let Some(stored) = StaticCredentials::load(storage, &name).await? else {
+        return Ok(None);
+    };
+    // Credentials without a role are what a creation left that was cut off; their key will go.
+    let Some(role) = StaticRole::load(storage, &name).await? else {
+        return Ok(None);
+    };
+    let now = engine.clock.now();
+    // Credentials of old engines get their time at the next tick.
+    let expiration = stored.expiration.unwrap_or(now + role.rotation_period);
+    let last_rotation = stored
+        .last_vault_rotation
+        .unwrap_or(expiration - role.rotation_period);
+    let ttl = match u64::try_from((expiration - now).whole_seconds()) {
+        Ok(left) if left > 0 => left,
+        _ => TTL_WHILE_DUE.as_secs(),
+    };
+    Ok(Some(Response::data(JsonObject::from_iter([
+        ("access_key".to_owned(), Value::from(stored.access_key)),
+        (
+            "secret_key".to_owned(),
+            Value::from(stored.secret_key.expose_secret()),
+        ),
+        ("expiration".to_owned(), rfc3339(expiration)?),
+        ("last_vault_rotation".to_owned(), rfc3339(last_rotation)?),
+        (
+            "rotation_period".to_owned(),
+            Value::from(role.rotation_period.as_secs()),
+        ),
+        ("ttl".to_owned(), Value::from(ttl)),
+    ]))))
+}
+
+pub(super) fn rfc3339(time: OffsetDateTime) -> Result<Value, Error> {
+    time.format(&Rfc3339)
+        .map(Value::from)
+        .map_err(|error| Error::internal(format!("{time} has no form in RFC 3339: {error}")))
+}

@@ -1,0 +1,141 @@
+//! The stored forms: the role, and the credentials that it has now.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::accounts::CrossAccount;
+use crate::aws::UserName;
+use crate::engine::stored::{nanoseconds, null_as_default};
+use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
+use crate::secret::{self, SecretString};
+
+pub(super) const ROLES: &str = "static-roles/";
+/// Seal-wrapped.
+pub(crate) const CREDENTIALS: &str = "static-creds/";
+
+/// A static role in the stored form of the Go engines; keys that we do not know are kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct StaticRole {
+    pub(super) name: String,
+    /// AWS's own id of the user: it stays when the user is renamed.
+    pub(super) id: String,
+    pub(super) username: String,
+    #[serde(with = "nanoseconds")]
+    pub(super) rotation_period: Duration,
+    #[serde(flatten)]
+    pub(super) account: CrossAccount,
+    /// Ours: the Go engines have no such mode.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(super) single_key: bool,
+    #[serde(flatten)]
+    pub(super) unknown: JsonObject,
+}
+
+impl StaticRole {
+    pub(super) async fn load(
+        storage: &dyn Storage,
+        name: &str,
+    ) -> Result<Option<Self>, StorageError> {
+        let role: Option<Self> = get_json(storage, &format!("{ROLES}{name}")).await?;
+        Ok(role.map(|role| Self {
+            name: name.to_owned(),
+            ..role
+        }))
+    }
+
+    pub(super) async fn store(&self, storage: &dyn Storage) -> Result<(), StorageError> {
+        put_json(storage, &format!("{ROLES}{}", self.name), self).await
+    }
+
+    pub(super) async fn delete(storage: &dyn Storage, name: &str) -> Result<(), StorageError> {
+        storage.delete(&format!("{ROLES}{name}")).await
+    }
+
+    pub(super) fn user_name(&self) -> Result<UserName, Error> {
+        UserName::new(&self.username).map_err(|error| Error::invalid(format!("username: {error}")))
+    }
+}
+
+/// The credentials of a static role in the stored form of the Go engines, which ignore the two keys
+/// after `secret_key`; keys that we do not know are kept.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct StaticCredentials {
+    pub(super) access_key: String,
+    /// When the next rotation is due. Old engines did not store it.
+    #[serde(with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub(super) expiration: Option<OffsetDateTime>,
+    #[serde(with = "secret::stored")]
+    pub(super) secret_key: SecretString,
+    /// When this key took its place. The Go engines do not store it.
+    #[serde(with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub(super) last_vault_rotation: Option<OffsetDateTime>,
+    /// The key before this one, as far as it may still live and was made for this role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) previous_access_key: Option<String>,
+    #[serde(flatten)]
+    pub(super) unknown: JsonObject,
+}
+
+impl StaticCredentials {
+    pub(super) async fn load(
+        storage: &dyn Storage,
+        name: &str,
+    ) -> Result<Option<Self>, StorageError> {
+        get_json(storage, &format!("{CREDENTIALS}{name}")).await
+    }
+
+    pub(super) async fn store(
+        &self,
+        storage: &dyn Storage,
+        name: &str,
+    ) -> Result<(), StorageError> {
+        put_json(storage, &format!("{CREDENTIALS}{name}"), self).await
+    }
+
+    pub(super) async fn delete(storage: &dyn Storage, name: &str) -> Result<(), StorageError> {
+        storage.delete(&format!("{CREDENTIALS}{name}")).await
+    }
+
+    /// The ids of the keys that were made for the role and may live, the older one first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        let previous = self.previous_access_key.as_deref();
+        previous
+            .into_iter()
+            .chain(std::iter::once(self.access_key.as_str()))
+            .filter(|id| !id.is_empty())
+    }
+}
+
+/// Points in time as Go's encoder writes them.
+mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+    use time::format_description::well_known::Rfc3339;
+    use time::{OffsetDateTime, UtcOffset};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<OffsetDateTime>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = time.map(|time| time.format(&Rfc3339)).transpose();
+        text.map_err(ser::Error::custom)?.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<OffsetDateTime>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .map(|time| Some(time.to_offset(UtcOffset::UTC)))
+            .map_err(|_| de::Error::custom("not a time in the form of RFC 3339"))
+    }
+}

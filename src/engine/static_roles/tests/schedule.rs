@@ -1,0 +1,341 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{DAY, HOUR, with_app};
+use crate::aws::fake::{Fault, FaultRule};
+use crate::engine::testing::TestMount;
+use crate::logical::testing::{StaticSystemView, StorageFault};
+use crate::logical::{Error, HostError, Operation, ReplicationState};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// One static role for each name, on a user of that name.
+async fn with_roles<const N: usize>(roles: [(&str, &str); N]) -> TestMount {
+    let mount = TestMount::configured().await;
+    for (name, period) in roles {
+        mount.aws().add_user(name);
+        let data = json!({"username": name, "rotation_period": period});
+        mount.write(&format!("static-roles/{name}"), data).await;
+    }
+    mount.aws().forget_calls();
+    mount
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_due_is_rotated() {
+    let mount = with_roles([("short", "2h"), ("long", "24h")]).await;
+    let (short, long) = (
+        mount.working_key("short").await,
+        mount.working_key("long").await,
+    );
+    mount.clock().advance(HOUR);
+    mount.tick().await;
+    assert_eq!(mount.working_key("short").await, short);
+    mount.clock().advance(HOUR);
+
+    mount.tick().await;
+
+    assert_ne!(mount.working_key("short").await, short);
+    assert_eq!(mount.working_key("long").await, long);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mount_without_static_roles_has_nothing_to_do() {
+    let mount = TestMount::configured().await;
+    mount.tick().await;
+    assert_eq!(mount.aws().operations(), Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_without_a_due_role_reads_no_role() {
+    let mount = with_app().await;
+    mount.tick().await;
+    mount.storage().fail(StorageFault::Get, "static-");
+
+    mount.tick().await;
+
+    assert_eq!(mount.aws().operations(), Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rotation_goes_on_after_each_restart() {
+    let mut mount = with_app().await;
+    let mut seen = BTreeSet::from([mount.working_key("app").await]);
+    for _ in 0..3 {
+        mount.clock().advance(DAY);
+        mount.restart().await;
+        mount.tick().await;
+        assert!(seen.insert(mount.working_key("app").await));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_short_ones_rotate_on_and_the_long_one_does_not_when_another_node_takes_over() {
+    let mut mount = with_roles([("a", "1h"), ("b", "2h"), ("c", "24h")]).await;
+    let mut before = [String::new(), String::new()];
+    let long = mount.working_key("c").await;
+    for _ in 0..2 {
+        mount.clock().advance(2 * HOUR);
+        mount.tick().await;
+        let after = [mount.working_key("a").await, mount.working_key("b").await];
+        assert!(before[0] != after[0] && before[1] != after[1]);
+        assert_eq!(mount.working_key("c").await, long);
+        before = after;
+        mount.restart().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_node_wrote_is_read_again() {
+    for changed in [Some("static-creds/app"), Some("static-roles/app"), None] {
+        let mount = with_app().await;
+        mount.tick().await;
+        let first = mount.working_key("app").await;
+        let mut stored = mount.stored("static-creds/app");
+        stored["expiration"] = json!("2026-01-02T03:04:06Z");
+        let storage = mount.storage();
+        storage.set_text("static-creds/app", &stored.to_string());
+        mount.tick().await;
+        assert_eq!(mount.working_key("app").await, first);
+
+        if let Some(key) = changed {
+            mount.backend().invalidate_key(key).await;
+        } else {
+            // This node becomes the active one.
+            let request = mount.request(Operation::Read, "", json!({}));
+            mount.backend().initialize(request.storage).await.unwrap();
+        }
+        mount.tick().await;
+
+        assert_ne!(mount.working_key("app").await, first, "{changed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_node_that_may_write_rotates() {
+    let (secondary, dr, standby) = (1 << 6, 1 << 9, 1 << 14);
+    for (state, local_mount, rotates) in [
+        (0, false, true),
+        (secondary, false, false),
+        (secondary, true, true),
+        (dr, true, false),
+        (standby, true, false),
+    ] {
+        let mut mount = with_app().await;
+        let first = mount.working_key("app").await;
+        mount
+            .restart_on(StaticSystemView {
+                replication_state: ReplicationState(state),
+                local_mount,
+                ..StaticSystemView::default()
+            })
+            .await;
+        mount.clock().advance(DAY);
+
+        mount.tick().await;
+
+        let rotated = mount.working_key("app").await != first;
+        assert_eq!(rotated, rotates, "state {state}, local mount {local_mount}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_know_whether_it_may_write_does_not_rotate() {
+    let mut mount = with_app().await;
+    let first = mount.working_key("app").await;
+    mount
+        .restart_on(StaticSystemView {
+            fault: Some(HostError::Failed("connection lost".to_owned())),
+            ..StaticSystemView::default()
+        })
+        .await;
+    mount.clock().advance(DAY);
+
+    let error = mount.roll_back().await.unwrap_err();
+
+    assert!(error.to_string().contains("connection lost"), "{error}");
+    assert_eq!(mount.working_key("app").await, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_rotation_is_reported_and_stops_no_other() {
+    let mount = with_roles([("a", "1h"), ("b", "1h")]).await;
+    let (a, b) = (mount.working_key("a").await, mount.working_key("b").await);
+    mount.aws().remove_user("a");
+    mount.clock().advance(HOUR);
+
+    let error = mount.roll_back().await.unwrap_err().to_string();
+
+    for words in [
+        "error(s) occurred while rotating expired static credentials",
+        "a: ",
+        "NoSuchEntity",
+    ] {
+        assert!(error.contains(words), "{words:?} in: {error}");
+    }
+    assert_ne!(mount.working_key("b").await, b);
+    assert_eq!(mount.stored("static-creds/a")["access_key"], json!(a));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_rotation_is_tried_again_ten_seconds_later_and_then_ever_later() {
+    let mount = with_app().await;
+    let first = mount.working_key("app").await;
+    mount.aws().deny("iam:GetUser");
+    mount.clock().advance(DAY);
+    mount.roll_back().await.unwrap_err();
+    mount.clock().advance(Duration::from_secs(9));
+    mount.roll_back().await.unwrap();
+    mount.clock().advance(Duration::from_secs(1));
+    mount.roll_back().await.unwrap_err();
+    assert_eq!(mount.aws().calls_of("iam:GetUser").len(), 2);
+    for _ in 0..60 {
+        mount.clock().advance(MINUTE);
+        drop(mount.roll_back().await);
+    }
+    let tries = mount.aws().calls_of("iam:GetUser").len();
+    assert!((12..20).contains(&tries), "{tries} tries");
+
+    mount.aws().heal();
+    mount.clock().advance(5 * MINUTE);
+    mount.roll_back().await.unwrap();
+    assert_ne!(mount.working_key("app").await, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn due_roles_are_rotated_beside_one_another_eight_at_a_time() {
+    let names: Vec<String> = (0..20).map(|n| format!("user{n}")).collect();
+    let mount = TestMount::configured().await;
+    for name in &names {
+        mount.aws().add_user(name);
+        let data = json!({"username": name, "rotation_period": "1h"});
+        mount.write(&format!("static-roles/{name}"), data).await;
+    }
+    mount.clock().advance(HOUR);
+    mount.aws().forget_calls();
+
+    let (ticked, trips) = mount.round_trips(mount.roll_back()).await;
+
+    ticked.unwrap();
+    // Three rounds of eight, each of six calls and the waits between the three that prove the key.
+    assert!(trips <= 3 * 12 + 1, "{trips} round trips");
+    let mut most = 0;
+    for call in mount.aws().calls() {
+        let at = call.began;
+        let beside = mount.aws().calls();
+        let beside = beside
+            .iter()
+            .filter(|other| other.began <= at && other.ended > Some(at));
+        most = most.max(beside.count());
+    }
+    assert_eq!(most, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_role_that_aws_keeps_waiting_holds_up_no_other() {
+    let mount = with_roles([("slow", "24h"), ("quick", "24h")]).await;
+    mount
+        .aws()
+        .inject(FaultRule::on("iam:GetUser", Fault::HeldBefore).times(1));
+    let slow = tokio::spawn({
+        let backend = mount.backend();
+        let request = mount.request(Operation::Update, "static-roles/slow/rotate", json!({}));
+        async move { backend.handle_request(request).await }
+    });
+    while mount.aws().calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    mount.write("static-roles/quick/rotate", json!({})).await;
+    mount.read("static-creds/slow").await;
+
+    assert!(!slow.is_finished());
+    mount.aws().heal();
+    slow.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_comes_while_another_still_works_rotates_nothing_twice() {
+    let mount = with_app().await;
+    mount.clock().advance(DAY);
+
+    let (one, other) = futures_util::join!(mount.roll_back(), mount.roll_back());
+
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(mount.aws().calls_of("iam:CreateAccessKey").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_meets_a_rotation_on_demand_does_not_rotate_again() {
+    let mount = with_app().await;
+    mount.clock().advance(DAY);
+
+    let on_demand = mount.send(Operation::Update, "static-roles/app/rotate", json!({}));
+    let (on_demand, tick) = futures_util::join!(on_demand, mount.roll_back());
+
+    on_demand.unwrap();
+    tick.unwrap();
+    assert_eq!(mount.aws().calls_of("iam:CreateAccessKey").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage_that_fails_for_a_while_stops_the_rotation_no_longer_than_that() {
+    for (fault, prefix) in [
+        (StorageFault::List, "static-roles/"),
+        (StorageFault::Get, "static-creds/"),
+        (StorageFault::Get, "static-roles/"),
+        (StorageFault::Put, "static-creds/"),
+        (StorageFault::Put, "wal/"),
+    ] {
+        let mut mount = with_app().await;
+        let first = mount.working_key("app").await;
+        mount.clock().advance(DAY);
+        mount.restart().await;
+        mount.storage().fail(fault, prefix);
+        mount.roll_back().await.unwrap_err();
+
+        mount.storage().heal();
+        mount.tick().await;
+
+        assert_ne!(mount.working_key("app").await, first, "{fault:?} {prefix}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_turns_out_not_to_write_says_so_in_the_hosts_words() {
+    let mount = with_app().await;
+    mount.clock().advance(DAY);
+    mount.storage().fail(StorageFault::ReadOnly, "");
+
+    let error = mount.roll_back().await.unwrap_err();
+
+    assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_without_a_time_get_one_at_the_first_tick() {
+    let mut mount = with_app().await;
+    let first = mount.working_key("app").await;
+    let mut stored = mount.stored("static-creds/app");
+    stored.as_object_mut().unwrap().remove("expiration");
+    mount
+        .storage()
+        .set_text("static-creds/app", &stored.to_string());
+    mount.restart().await;
+
+    mount.roll_back().await.unwrap();
+
+    assert_eq!(
+        mount.stored("static-creds/app")["expiration"],
+        json!("2026-01-03T03:04:05Z")
+    );
+    mount.restart().await;
+    mount.clock().advance(Duration::from_mins(24 * 60 - 1));
+    mount.roll_back().await.unwrap();
+    assert_eq!(mount.working_key("app").await, first);
+    mount.tick().await;
+    assert_ne!(mount.working_key("app").await, first);
+}

@@ -1,0 +1,119 @@
+//! Writing a static role.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accounts::CrossAccount;
+use super::record::{StaticCredentials, StaticRole};
+use super::rotation::{refuse_claimed, rotate};
+use super::{
+    ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, EXTERNAL_ID, NAME, ROTATION_PERIOD, SINGLE_KEY,
+    USERNAME, answer,
+};
+use crate::engine::Engine;
+use crate::framework::{Answer, Field, FieldData, FieldValue};
+use crate::logical::{Error, Request, Storage};
+
+/// The host's timer ticks about once a minute.
+const SHORTEST_PERIOD: Duration = Duration::from_mins(1);
+
+pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let storage = &*request.storage;
+    let name = data.value(&NAME);
+    let _role = engine.static_roles.locks.lock(&name).await;
+    let before = StaticRole::load(storage, &name).await?;
+    let role = merge(&name, before.as_ref(), &data)?;
+    if let Some(before) = before
+        && let Some(stored) = StaticCredentials::load(storage, &name).await?
+    {
+        return update(&engine, storage, &before, role, stored).await;
+    }
+    take_over(&engine, storage, role).await
+}
+
+/// Makes the first access key. A role of which AWS refuses a step is not stored.
+async fn take_over(engine: &Engine, storage: &dyn Storage, mut role: StaticRole) -> Answer {
+    let account = engine.static_roles.connect(engine, storage, &role).await?;
+    role.id = account.check_user(&role.user_name()?, &role.id).await?;
+    let rotated = rotate(engine, storage, account, &role, None).await?;
+    let queue = &engine.static_roles.queue;
+    queue.schedule(&role.name, rotated.expiration);
+    Ok(Some(answer(role, rotated.warnings)))
+}
+
+/// Changes a role that has its credentials. AWS is asked only when the way to the user changes.
+async fn update(
+    engine: &Engine,
+    storage: &dyn Storage,
+    before: &StaticRole,
+    role: StaticRole,
+    mut stored: StaticCredentials,
+) -> Answer {
+    if role.username != before.username || role.account != before.account {
+        let account = engine.static_roles.connect(engine, storage, &role).await?;
+        account.check_user(&role.user_name()?, &role.id).await?;
+    }
+    if role.single_key && !before.single_key {
+        refuse_claimed(storage, &role).await?;
+    }
+    role.store(storage).await?;
+    if role.rotation_period != before.rotation_period {
+        let due = engine.clock.now() + role.rotation_period;
+        stored.expiration = Some(due);
+        stored.store(storage, &role.name).await?;
+        engine.static_roles.queue.schedule(&role.name, due);
+    }
+    Ok(Some(answer(role, Vec::new())))
+}
+
+/// The stored role with the fields that were sent put over it.
+fn merge(name: &str, before: Option<&StaticRole>, data: &FieldData) -> Result<StaticRole, Error> {
+    let mut role = before.cloned().unwrap_or_else(|| StaticRole {
+        name: name.to_owned(),
+        ..StaticRole::default()
+    });
+    match data.get(&USERNAME) {
+        Some(username) => username.trim().clone_into(&mut role.username),
+        None if before.is_none() => return Err(missing(&USERNAME)),
+        None => {}
+    }
+    match data.get(&ROTATION_PERIOD) {
+        Some(period) if period < SHORTEST_PERIOD => {
+            return Err(Error::invalid(format!(
+                "rotation_period: role rotation period out of range: must be at least 60 seconds, not {}",
+                period.as_secs()
+            )));
+        }
+        Some(period) => role.rotation_period = period,
+        None if before.is_none() => return Err(missing(&ROTATION_PERIOD)),
+        None => {}
+    }
+    role.user_name()?;
+    if let Some(single_key) = data.get(&SINGLE_KEY) {
+        role.single_key = single_key;
+    }
+    role.account = merge_account(role.account, data).complete(name)?;
+    Ok(role)
+}
+
+/// A role of the engine's own account has no other field of the three.
+fn merge_account(mut account: CrossAccount, data: &FieldData) -> CrossAccount {
+    let sent = |field| data.get(field).map(|text: String| text.trim().to_owned());
+    if let Some(arn) = sent(&ASSUME_ROLE_ARN) {
+        if arn.is_empty() {
+            account = CrossAccount::default();
+        }
+        account.assume_role_arn = arn;
+    }
+    if let Some(session_name) = sent(&ASSUME_ROLE_SESSION_NAME) {
+        account.assume_role_session_name = session_name;
+    }
+    if let Some(external_id) = sent(&EXTERNAL_ID) {
+        account.external_id = external_id;
+    }
+    account
+}
+
+fn missing<T: FieldValue>(field: &Field<T>) -> Error {
+    Error::invalid(format!("missing {:?} parameter", field.name()))
+}
