@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Fallible;
 use crate::connection::{Ask, Connection};
-use crate::process::Server;
+use crate::process::{self, Server};
 
 const TOKEN: &str = "root";
 const START: Duration = Duration::from_mins(1);
@@ -70,6 +70,11 @@ impl Host {
 
     pub(crate) fn pid(&self) -> u32 {
         self.server.pid
+    }
+
+    /// Processor time used so far, without that of its plugins.
+    pub(crate) fn cpu(&self) -> Duration {
+        process::cpu(&[self.server.pid])
     }
 
     /// What its catalog may hold.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use crate::Fallible;
 use crate::connection::{Ask, Connection};
+use crate::progress::{self, say};
 
 /// No new request is sent after this; what is left is not asked.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_mins(3);
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -45,10 +46,7 @@ pub(crate) async fn run(
         clients.spawn(async move {
             let mut run = Run::default();
             while began.elapsed() < LONGEST {
-                let ask = asks
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop_front();
+                let ask = waiting(&asks).pop_front();
                 let Some(ask) = ask else { break };
                 let sent = Instant::now();
                 match connection.send(&ask).await {
@@ -70,12 +68,22 @@ pub(crate) async fn run(
         });
     }
     let mut all = Run::default();
-    while let Some(run) = clients.join_next().await {
-        let run = run?;
-        all.latencies.extend(run.latencies);
-        all.bodies.extend(run.bodies);
-        all.failures.extend(run.failures);
+    let mut pulse = progress::pulse();
+    while !clients.is_empty() {
+        tokio::select! {
+            Some(run) = clients.join_next() => {
+                let run = run?;
+                all.latencies.extend(run.latencies);
+                all.bodies.extend(run.bodies);
+                all.failures.extend(run.failures);
+            }
+            _ = pulse.tick() => say(&format!("… {} requests to go", waiting(&asks).len())),
+        }
     }
     all.elapsed = began.elapsed();
     Ok(all)
+}
+
+fn waiting(asks: &Mutex<VecDeque<Ask>>) -> MutexGuard<'_, VecDeque<Ask>> {
+    asks.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use report::{PluginReport, Report};
 use settings::{Phase, Settings};
+use tokio::signal::unix::{SignalKind, signal};
 use world::World;
 
 type Fallible<T = ()> = Result<T, Box<dyn Error>>;
@@ -43,10 +44,26 @@ fn run() -> Fallible {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(measure(&settings))?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = measure(&settings) => report,
+            interrupted = interrupted() => Err(interrupted?.into()),
+        }
+    })?;
     let text = serde_json::to_string_pretty(&report)?;
     fs::write(&settings.output, text + "\n")?;
     Ok(())
+}
+
+/// Returns when somebody wants this to end, so that what it started is ended first.
+async fn interrupted() -> Fallible<&'static str> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok("interrupted")
 }
 
 /// Every phase takes the plugins turn and turn about, so that a noisy moment of the machine meets
@@ -65,7 +82,7 @@ async fn measure(settings: &Settings) -> Fallible<Report> {
             .collect::<Fallible<_>>()?,
     };
     if settings.runs(Phase::Start) {
-        start::measure(settings, &mut report)?;
+        start::measure(settings, &mut report).await?;
     }
     if settings.runs(Phase::Memory) {
         memory::measure(settings, &world, &mut report).await?;

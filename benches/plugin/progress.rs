@@ -1,11 +1,20 @@
 //! Lines for whoever waits.
 
 use std::io::{Write as _, stderr};
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, interval_at};
 
 /// Writes a line to standard error.
 pub(crate) fn say(line: &str) {
     // Nobody is left to tell if it is closed.
     let _ = writeln!(stderr(), "bench: {line}");
+}
+
+/// When to say that a long step goes on.
+pub(crate) fn pulse() -> Interval {
+    const PAUSE: Duration = Duration::from_secs(15);
+    interval_at(Instant::now() + PAUSE, PAUSE)
 }
 
 /// Counts the steps of a phase.

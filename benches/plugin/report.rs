@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde::Serialize;
+use vault_plugin_secrets_aws::aws::fake::Call;
 
 use crate::Fallible;
 use crate::load::Run;
@@ -118,8 +119,28 @@ pub(crate) struct Case {
     pub(crate) per_second: f64,
     /// Of the plugin, per operation.
     pub(crate) cpu_us: f64,
+    /// Of the host, per operation.
+    pub(crate) host_cpu_us: f64,
     /// To AWS, per operation.
     pub(crate) calls: BTreeMap<&'static str, f64>,
+    /// How many of these followed one another; of one client, and where calls take time.
+    pub(crate) trips: Option<f64>,
+}
+
+/// Processor time, in user and kernel mode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpu {
+    pub(crate) plugin: Duration,
+    pub(crate) host: Duration,
+}
+
+impl Cpu {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            plugin: self.plugin.saturating_sub(before.plugin),
+            host: self.host.saturating_sub(before.host),
+        }
+    }
 }
 
 impl Case {
@@ -128,14 +149,14 @@ impl Case {
         delay: Duration,
         clients: usize,
         run: &Run,
-        cpu: Duration,
-        calls: Vec<&'static str>,
+        cpu: Cpu,
+        calls: &[Call],
     ) -> Self {
         let operations = run.latencies.len();
         let per_operation = 1.0 / count(operations.max(1));
         let mut called = BTreeMap::new();
         for call in calls {
-            *called.entry(call).or_insert(0.0) += per_operation;
+            *called.entry(call.operation).or_insert(0.0) += per_operation;
         }
         Self {
             operation,
@@ -146,10 +167,33 @@ impl Case {
             failure: run.failures.first().cloned(),
             latency: Latency::of(&run.latencies),
             per_second: count(operations) / run.elapsed.as_secs_f64(),
-            cpu_us: cpu.as_secs_f64() * 1e6 * per_operation,
+            cpu_us: cpu.plugin.as_secs_f64() * 1e6 * per_operation,
+            host_cpu_us: cpu.host.as_secs_f64() * 1e6 * per_operation,
             calls: called,
+            trips: (clients == 1 && !delay.is_zero())
+                .then(|| count(in_a_row(calls)) * per_operation),
         }
     }
+}
+
+/// The most calls of which none began before the one before it had ended.
+fn in_a_row(calls: &[Call]) -> usize {
+    let spans = calls
+        .iter()
+        .filter_map(|call| Some((call.ended?, call.began)));
+    let mut spans: Vec<_> = spans.collect();
+    spans.sort_unstable();
+    let mut free = Duration::ZERO;
+    spans
+        .into_iter()
+        .filter(|&(ended, began)| {
+            let follows = began >= free;
+            if follows {
+                free = ended;
+            }
+            follows
+        })
+        .count()
 }
 
 /// Many leases revoked at once.
@@ -159,17 +203,19 @@ pub(crate) struct Storm {
     /// How many calls IAM takes a second.
     pub(crate) limit: Option<u32>,
     pub(crate) delay_ms: u128,
-    /// Until the host has no lease and AWS no user left.
+    /// From the request until AWS has removed the last user.
     pub(crate) done_s: f64,
-    /// Until AWS accepts none of the keys any more.
+    /// From the request until AWS accepts none of the keys any more.
     pub(crate) keys_dead_s: f64,
     pub(crate) calls: usize,
     /// Of those, how many IAM refused because there were too many.
     pub(crate) refused: usize,
-    /// Leases that the host has given up.
+    /// Leases that the host has given up, or still had when nobody waited any longer.
     pub(crate) lost: usize,
-    /// Users that are left in AWS all the same.
+    /// Users that AWS still has.
     pub(crate) users_left: usize,
+    /// Those of them whose key works.
+    pub(crate) keys_left: usize,
     pub(crate) cpu_s: f64,
 }
 

@@ -10,7 +10,7 @@ use crate::connection::Ask;
 use crate::host::{Host, revokes};
 use crate::load::{self, Run};
 use crate::progress::{Progress, say};
-use crate::report::{Case, Latency, Report, StandIn};
+use crate::report::{Case, Cpu, Latency, Report, StandIn};
 use crate::settings::Settings;
 use crate::subject::{Role, Subject};
 use crate::world::World;
@@ -28,8 +28,9 @@ pub(crate) async fn measure(settings: &Settings, world: &World, report: &mut Rep
         warm_up(&host, &subject).await?;
         subjects.push(subject);
     }
-    let loads = settings.delays().len() * settings.clients().len();
-    let rounds = settings.clients().len() + 3 * loads;
+    let roles = [Role::Full, Role::OnePolicy, Role::Assumed];
+    let loads = roles.map(|role| settings.loads(role).len());
+    let rounds = settings.clients().len() + loads.iter().sum::<usize>();
     let mut progress = Progress::new("requests", rounds * subjects.len());
     let mut cases: Vec<(usize, Vec<Case>)> = Vec::new();
     for &clients in settings.clients() {
@@ -42,16 +43,14 @@ pub(crate) async fn measure(settings: &Settings, world: &World, report: &mut Rep
             cases.push((index, vec![case]));
         }
     }
-    for role in [Role::Full, Role::OnePolicy, Role::Assumed] {
-        for &delay in settings.delays() {
-            for &clients in settings.clients() {
-                let operations = settings.operations(clients, delay);
-                for (index, subject) in subjects.iter().enumerate() {
-                    let bench = Bench::new(&host, subject, delay, clients);
-                    let done = bench.credentials(role, operations).await?;
-                    progress.step(&describe(subject, &done));
-                    cases.push((index, done));
-                }
+    for role in roles {
+        for (delay, clients) in settings.loads(role) {
+            let operations = settings.operations(clients, delay);
+            for (index, subject) in subjects.iter().enumerate() {
+                let bench = Bench::new(&host, subject, delay, clients);
+                let done = bench.credentials(role, operations).await?;
+                progress.step(&describe(subject, &done));
+                cases.push((index, done));
             }
         }
     }
@@ -132,12 +131,18 @@ impl<'a> Bench<'a> {
         let aws = self.subject.aws();
         aws.set_delay(self.delay);
         aws.forget_calls();
-        let before = self.subject.cpu()?;
+        let before = self.cpu()?;
         let run = load::run(self.host.address, self.clients, asks).await?;
-        let cpu = self.subject.cpu()?.saturating_sub(before);
-        let calls = aws.operations();
-        let case = Case::of(operation, self.delay, self.clients, &run, cpu, calls);
+        let cpu = self.cpu()?.since(before);
+        let case = Case::of(operation, self.delay, self.clients, &run, cpu, &aws.calls());
         Ok((case, run))
+    }
+
+    fn cpu(&self) -> Fallible<Cpu> {
+        Ok(Cpu {
+            plugin: self.subject.cpu()?,
+            host: self.host.cpu(),
+        })
     }
 
     /// Issues credentials and revokes them.

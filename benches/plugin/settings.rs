@@ -6,6 +6,7 @@ use std::time::Duration;
 use vault_plugin_secrets_aws::environment::{Environment as _, ProcessEnvironment};
 
 use crate::Fallible;
+use crate::subject::Role;
 
 /// A part of the benchmark that can be run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,28 +88,34 @@ impl Settings {
         if self.quick { 20 } else { 100 }
     }
 
-    /// How long one call to AWS takes.
-    pub(crate) fn delays(&self) -> &'static [Duration] {
-        const ALL: [Duration; 4] = [
-            Duration::ZERO,
-            Duration::from_millis(20),
-            Duration::from_millis(50),
-            Duration::from_millis(100),
-        ];
-        const QUICK: [Duration; 2] = [ALL[0], ALL[2]];
-        if self.quick { &QUICK } else { &ALL }
-    }
-
-    /// How many clients ask at the same time.
+    /// How many clients ask for a role itself, for which AWS is not asked.
     pub(crate) fn clients(&self) -> &'static [usize] {
         if self.quick { &[1, 64] } else { &[1, 16, 64] }
+    }
+
+    /// The loads under which credentials of a role are issued and revoked: how long one call to
+    /// AWS takes, and how many clients ask.
+    pub(crate) fn loads(&self, role: Role) -> Vec<(Duration, usize)> {
+        let milliseconds: &[u64] = match (role, self.quick) {
+            // Of the others only what their speed and their processor time are read from.
+            (Role::OnePolicy | Role::Assumed, _) => {
+                return vec![(Duration::ZERO, 64), (Duration::from_millis(50), 1)];
+            }
+            (Role::Full, true) => &[0, 50],
+            (Role::Full, false) => &[0, 20, 50, 100],
+        };
+        let delays = milliseconds.iter().copied().map(Duration::from_millis);
+        delays
+            .flat_map(|delay| self.clients().iter().map(move |&clients| (delay, clients)))
+            .collect()
     }
 
     /// How many operations one case has.
     pub(crate) fn operations(&self, clients: usize, delay: Duration) -> usize {
         let some = match clients {
+            1 if delay >= Duration::from_millis(100) => 60,
             1 => 100,
-            16 => 480,
+            16 => 320,
             _ => 960,
         };
         // Where nobody waits for AWS, more are needed to keep the machine busy for long enough.

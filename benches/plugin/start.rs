@@ -7,15 +7,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P521_SHA512};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use vault_plugin_secrets_aws::rpc::PROTOCOL;
 
 use crate::Fallible;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::report::{Latency, Report};
 use crate::settings::{Plugin, Settings};
 
-pub(crate) fn measure(settings: &Settings, report: &mut Report) -> Fallible {
+pub(crate) async fn measure(settings: &Settings, report: &mut Report) -> Fallible {
+    say(&format!("start: each plugin {} times", settings.starts()));
     let certificate = certificate()?;
     let sockets = tempfile::tempdir()?;
     let mut times = vec![Vec::new(); settings.plugins.len()];
@@ -27,6 +29,8 @@ pub(crate) fn measure(settings: &Settings, report: &mut Report) -> Fallible {
                 .env("TMPDIR", sockets.path())
                 .env("PLUGIN_CLIENT_CERT", &certificate);
             times.push(start(plugin, &mut command)?);
+            // To notice that somebody wants this to end.
+            yield_now().await;
         }
     }
     let mut progress = Progress::new("start", settings.plugins.len());

@@ -312,11 +312,10 @@ impl Account {
             return Some((Caller::root(account), key));
         }
         self.users.values_mut().find_map(|user| {
+            let is_it = |key: &FakeAccessKey| key.access_key_id.as_str() == id;
+            let index = user.access_keys.iter().position(is_it)?;
             let caller = Caller::of_user(account, user);
-            user.access_keys
-                .iter_mut()
-                .find(|key| key.access_key_id.as_str() == id)
-                .map(|key| (caller, key))
+            Some((caller, &mut user.access_keys[index]))
         })
     }
 }
