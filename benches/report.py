@@ -8,6 +8,8 @@ READ, ASSUMED = "read role", "issue assumed role"
 ISSUE, REVOKE = "issue full role", "revoke full role"
 ISSUE_ONE, REVOKE_ONE = "issue one-policy role", "revoke one-policy role"
 OPERATIONS = (READ, ISSUE, REVOKE, ISSUE_ONE, REVOKE_ONE, ASSUMED)
+# What the numbers of the overview are of: milliseconds of a call to AWS, and clients.
+DELAY, MANY = 50, 64
 
 
 class Measured:
@@ -15,6 +17,7 @@ class Measured:
 
     def __init__(self, results):
         self.all = results
+        self.kind, self.title = results["name"], results["title"]
         self.cases = {
             (case["operation"], case["delay_ms"], case["clients"]): case for case in results["cases"]
         }
@@ -26,25 +29,23 @@ class Measured:
         case = self.case(operation, delay, clients)
         return case and case[name]
 
-    def round_trips(self, operation):
-        """How many calls to AWS follow one another: what each call's delay adds to the latency."""
-        delays = [delay for what, delay, clients in self.cases if what == operation and clients == 1]
-        if len(delays) < 2:
-            return None
-        longest = max(delays)
-        slow, fast = (self.value(operation, delay, 1, "p50_ms") for delay in (longest, min(delays)))
-        return (slow - fast) / (longest - min(delays))
+    def alone(self, operation, name="p50_ms"):
+        """Of one client, where each call to AWS takes DELAY."""
+        return self.value(operation, DELAY, 1, name)
+
+    def trips(self, operation):
+        """The latency, in calls to AWS."""
+        latency = self.alone(operation)
+        return latency and latency / DELAY
 
     def calls(self, operation):
         """Calls to AWS, without the repetitions that throttling or doubt cause under load."""
-        calls = [case["calls"] for (what, _, clients), case in self.cases.items()
-                 if what == operation and clients == 1]
-        return sum(calls[0].values()) if calls else None
+        calls = self.alone(operation, "calls")
+        return calls and sum(calls.values())
 
-    def busy(self, operation):
-        """Microseconds of processor time where the machine is busiest."""
-        clients = [clients for what, delay, clients in self.cases if (what, delay) == (operation, 0)]
-        return self.value(operation, 0, max(clients), "cpu_us") if clients else None
+    def busy(self, operation, name="cpu_us"):
+        """Of many clients, where AWS takes no time: when the machine is busiest."""
+        return self.value(operation, 0, MANY, name)
 
     def start(self, name):
         return self.all["start"] and self.all["start"][name]
@@ -73,7 +74,7 @@ def failures(results):
                     f"{case['clients']} clients: {case['failures']} failed: {case['failure']}"
                 )
         for storm in plugin["storms"]:
-            if storm["users_left"] > storm["lost"]:
+            if lost(storm):
                 found.append(
                     f"{plugin['name']}, storm of {storm['leases']}: "
                     f"{storm['users_left']} users left in AWS, {storm['lost']} leases lost"
@@ -84,26 +85,28 @@ def failures(results):
 # --- tables ---------------------------------------------------------------------------------
 
 
-def tables(results, names):
+def tables(results):
     plugins = measured(results)
-    titles = [names[plugin["name"]] for plugin in results["plugins"]]
-    parts = [about(results), overview(plugins, titles), latencies(plugins, titles), storms(plugins, titles)]
-    if len(plugins) > 1:
-        parts.append(aims(plugins[0], plugins[1], names["peer"]))
+    titles = [plugin.title for plugin in plugins]
+    peer = plugins[1] if len(plugins) > 1 else None
+    parts = [
+        about(results),
+        aims(plugins[0], peer),
+        overview(plugins, titles),
+        stand_in(results["stand_in"], plugins),
+        latencies(plugins, titles),
+        storms(plugins, titles),
+    ]
     return "\n".join(part for part in parts if part)
 
 
 def about(results):
-    machine, stand_in = results["machine"], results["stand_in"]
+    machine = results["machine"]
     lines = [
-        f"{machine['cores']} cores of {machine['processor']}, {machine['memory']}, "
-        f"Linux {machine['kernel']}. Host: {results['host']}."
+        f"{results['date']}: {machine['cores']} cores of {machine['processor']}, "
+        f"{machine['memory_kib'] / 2**20:.0f} GiB, Linux {machine['kernel']}. "
+        f"Host: {results['host']}."
     ]
-    if stand_in:
-        lines.append(
-            f"The simulated AWS by itself: {stand_in['p50_ms']:.2f} ms for one client, "
-            f"{stand_in['calls_per_second']:,.0f} calls a second for 64."
-        )
     if results["quick"]:
         lines.append("**A quick run: few repetitions, not for quoting.**")
     return "\n".join(lines) + "\n"
@@ -130,11 +133,34 @@ def overview(plugins, titles):
                 each(lambda plugin: plugin.memory(mounts, f"{name}_kib")))
     for operation in OPERATIONS:
         row(f"plugin CPU, {operation}, µs", "{:,.0f}", each(lambda plugin: plugin.busy(operation)))
+    for operation in OPERATIONS:
+        row(f"host CPU, {operation}, µs", "{:,.0f}",
+            each(lambda plugin: plugin.busy(operation, "host_cpu_us")))
     for operation in OPERATIONS[1:]:
-        row(f"AWS calls, {operation}", "{:.0f}", each(lambda plugin: plugin.calls(operation)))
-        row(f"round trips to AWS, {operation}", "{:.2f}",
-            each(lambda plugin: plugin.round_trips(operation)))
+        row(f"AWS calls, {operation}", "{:.1f}", each(lambda plugin: plugin.calls(operation)))
+        row(f"AWS calls in a row, {operation}", "{:.1f}",
+            each(lambda plugin: plugin.alone(operation, "trips")))
+        row(f"latency in AWS calls, {operation}", "{:.2f}",
+            each(lambda plugin: plugin.trips(operation)))
     return grid(["", *titles, *ratio_title(titles)], rows)
+
+
+def stand_in(alone, plugins):
+    """What the simulated AWS can do, beside what was asked of it."""
+    if not alone:
+        return ""
+    rows = [
+        [f"by itself, {case['clients']} client{'s' * (case['clients'] > 1)}",
+         f"{case['p50_ms']:.2f} / {case['p95_ms']:.2f} / {case['p99_ms']:.2f}",
+         f"{case['per_second']:,.0f}"]
+        for case in alone
+    ]
+    most = max(
+        case["per_second"] * sum(case["calls"].values())
+        for plugin in plugins for case in plugin.cases.values()
+    )
+    rows.append(["the most that any case below asks of it", "", f"{most:,.0f}"])
+    return grid(["The simulated AWS", "ms, p50 / p95 / p99", "calls a second"], rows)
 
 
 def latencies(plugins, titles):
@@ -169,16 +195,30 @@ def storms(plugins, titles):
             f"IAM takes {storm['limit']} calls/s" if limited else "no limit"
         )
         for what, form, value in (
-            ("all done, s", "{:.1f}", lambda storm: storm["done_s"]),
-            ("every key dead, s", "{:.1f}", lambda storm: storm["keys_dead_s"]),
+            ("all done, s", "{:.1f}", done),
+            ("every key dead, s", "{:.1f}", keys_dead),
             ("calls to AWS", "{:,.0f}", lambda storm: storm["calls"]),
             ("of them refused, %", "{:.1f}", refused_share),
-            ("leases the host gave up", "{}", lambda storm: storm["lost"]),
+            ("lost", "{}", lost),
             ("plugin CPU, s", "{:.2f}", lambda storm: storm["cpu_s"]),
         ):
             values = [value(storm) for storm in found]
-            rows.append([f"{name}: {what}", *map(form.format, values), ratio(values)])
+            shown = ["never" if value is None else form.format(value) for value in values]
+            rows.append([f"{name}: {what}", *shown, ratio(values)])
     return rows and grid(["Revoking a prefix", *titles, *ratio_title(titles)], rows)
+
+
+def done(storm):
+    return None if lost(storm) else storm["done_s"]
+
+
+def keys_dead(storm):
+    return None if storm["keys_left"] else storm["keys_dead_s"]
+
+
+def lost(storm):
+    """Leases that stayed, or their users."""
+    return max(storm["lost"], storm["users_left"])
 
 
 def refused_share(storm):
@@ -205,8 +245,8 @@ def grid(heads, rows, texts=1):
 # --- aims -----------------------------------------------------------------------------------
 
 
-def aims(ours, peer, name):
-    """What this plugin is meant to reach beside that of Vault 1.21.1, on two cores."""
+def aims(ours, peer):
+    """What this plugin is meant to reach, also beside that of Vault 1.21.1, on two cores."""
     rows = []
 
     def aim(what, value, bound, form="{:.2f}", least=False):
@@ -216,40 +256,44 @@ def aims(ours, peer, name):
             rows.append([what, form.format(value), f"{sign} {form.format(bound)}",
                          "yes" if reached else "**no**"])
 
-    def part(mine, theirs):
-        return mine / theirs if mine is not None and theirs else None
+    def beside(what, bound, measure):
+        """Our part of the peer's."""
+        mine, theirs = measure(ours), peer and measure(peer)
+        if mine is not None and theirs:
+            aim(f"{what}, part of {peer.title}", mine / theirs, bound)
 
-    def at_50(plugin, operation, percentile="p50_ms"):
-        return plugin.value(operation, 50, 1, percentile)
+    def faster(operation, bound):
+        mine, theirs = ours.alone(operation), peer and peer.alone(operation)
+        if mine and theirs:
+            aim(f"{operation}, times faster than {peer.title}", theirs / mine, bound, least=True)
 
-    for operation, trips, times in ((ISSUE, 2.2, 3.7), (REVOKE, 2.2, 5)):
-        aim(f"{operation}: round trips", ours.round_trips(operation), trips)
-        aim(f"{operation}: times faster, 50 ms, 1 client",
-            part(at_50(peer, operation), at_50(ours, operation)), times, least=True)
-        aim(f"{operation}: p99 to p50, 50 ms, 1 client",
-            part(at_50(ours, operation, "p99_ms"), at_50(ours, operation)), 1.3)
-        aim(f"{operation}: AWS calls", ours.calls(operation), 7, "{:.0f}")
-    aim(f"{ASSUMED}: round trips", ours.round_trips(ASSUMED), 1.1)
+    for operation, trips in ((ISSUE, 2.2), (REVOKE, 2.2), (ISSUE_ONE, 2.2), (ASSUMED, 1.1)):
+        aim(f"{operation}, latency in AWS calls", ours.trips(operation), trips)
+    faster(ISSUE, 3.7)
+    faster(REVOKE, 5)
+    if median := ours.alone(ISSUE):
+        aim(f"{ISSUE}, p99 to p50", ours.alone(ISSUE, "p99_ms") / median, 1.3)
+    for operation in (ISSUE, REVOKE):
+        aim(f"{operation}, AWS calls", ours.calls(operation), 7, "{:.1f}")
     for operation, bound in ((ISSUE, 1 / 3), (READ, 1 / 4), (ASSUMED, 1 / 3)):
-        aim(f"{operation}: plugin CPU, part of {name}",
-            part(ours.busy(operation), peer.busy(operation)), bound)
+        beside(f"{operation}, plugin CPU", bound, lambda plugin: plugin.busy(operation))
     aim("process start, ms", ours.start("p50_ms"), 6, "{:.1f}")
     for mounts in (1, 100):
-        for state in ("idle", "loaded"):
-            aim(f"memory, {mounts} mount{'s' * (mounts > 1)}, {state}, part of {name}",
-                part(ours.memory(mounts, f"{state}_kib"), peer.memory(mounts, f"{state}_kib")), 1 / 4)
+        for key, state in (("idle", "idle"), ("settled", "after load")):
+            beside(f"memory, {mounts} mount{'s' * (mounts > 1)}, {state}", 1 / 4,
+                   lambda plugin: plugin.memory(mounts, f"{key}_kib"))
     aim("binary, MB", ours.all["binary_bytes"] / 1e6, 10, "{:.1f}")
-    if (free := ours.storm(False)) and (theirs := peer.storm(False)):
-        aim(f"storm of {free['leases']}: time, part of {name}",
-            part(free["done_s"], theirs["done_s"]), 1 / 2)
+    if free := ours.storm(False):
+        beside(f"storm of {free['leases']}, done", 1 / 2,
+               lambda plugin: plugin.storm(False) and done(plugin.storm(False)))
     if limited := ours.storm(True):
         # Seven calls a lease, of which one ends its key, at the rate that IAM takes.
         storm = f"storm of {limited['leases']} at {limited['limit']} calls/s"
         key = limited["leases"] / limited["limit"]
-        aim(f"{storm}: done, s", limited["done_s"], 1.15 * 7 * key, "{:.1f}")
-        aim(f"{storm}: every key dead, s", limited["keys_dead_s"], 1.5 * key, "{:.1f}")
-        aim(f"{storm}: refused, %", refused_share(limited), 5, "{:.1f}")
-        aim(f"{storm}: leases lost", limited["lost"], 0, "{}")
+        aim(f"{storm}, done, s", done(limited), 1.15 * 7 * key, "{:.1f}")
+        aim(f"{storm}, every key dead, s", keys_dead(limited), 1.5 * key, "{:.1f}")
+        aim(f"{storm}, refused, %", refused_share(limited), 5, "{:.1f}")
+        aim(f"{storm}, lost", lost(limited), 0, "{}")
     return grid(["Aim", "measured", "wanted", "reached"], rows)
 
 
@@ -259,24 +303,26 @@ COLOURS = {"product": "#b7410e", "peer": "#8a9aa9"}
 WIDTH, LEFT, BAR, GAP = 860, 190, 13, 9
 
 
-def chart(results, names):
+def chart(results):
     plugins = measured(results)
     panels = [
-        ("Latency of one client at 50 ms per AWS call, p50, ms", [
-            (operation, [plugin.value(operation, 50, 1, "p50_ms") for plugin in plugins])
+        (f"Latency of one client at {DELAY} ms per AWS call, p50, ms", [
+            (operation, [plugin.alone(operation) for plugin in plugins])
             for operation in OPERATIONS[1:]
         ]),
-        ("Plugin CPU per operation at 64 clients, µs", [
+        (f"Plugin CPU per operation, {MANY} clients, AWS takes no time, µs", [
             (operation, [plugin.busy(operation) for plugin in plugins]) for operation in OPERATIONS
         ]),
         ("Memory (PSS), MiB", [
             (f"{mounts} mount{'s' * (mounts > 1)}, {state}",
-             [plugin.memory(mounts, f"{state}_kib") for plugin in plugins])
-            for mounts in (1, 100) for state in ("idle", "loaded")
+             [plugin.memory(mounts, f"{key}_kib") for plugin in plugins])
+            for mounts in (1, 100) for key, state in (("idle", "idle"), ("settled", "after load"))
+        ]),
+        ("Start to handshake line, p50, ms", [
+            ("process start", [plugin.start("p50_ms") for plugin in plugins])
         ]),
     ]
-    kinds = [plugin["name"] for plugin in results["plugins"]]
-    body, y = legend(kinds, names), 44
+    body, y = legend(plugins), 44
     for title, rows in panels:
         rows = [(name, values) for name, values in rows if None not in values]
         if not rows:
@@ -286,11 +332,11 @@ def chart(results, names):
         most = max(value for _, values in rows for value in values)
         for name, values in rows:
             body.append(text(LEFT - 10, y + len(values) * BAR / 2 + 4, name, anchor="end"))
-            for kind, value in zip(kinds, values):
+            for plugin, value in zip(plugins, values):
                 length = max(1, (WIDTH - LEFT - 90) * value / most)
                 body.append(
                     f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 2}" rx="2" '
-                    f'fill="{COLOURS[kind]}"/>'
+                    f'fill="{COLOURS[plugin.kind]}"/>'
                 )
                 shown = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
                 body.append(text(LEFT + length + 6, y + BAR - 3, shown))
@@ -305,12 +351,13 @@ def chart(results, names):
     return head + "\n".join(body) + "\n</svg>\n"
 
 
-def legend(kinds, names):
+def legend(plugins):
     found, x = [], 16
-    for kind in kinds:
-        found.append(f'<rect x="{x}" y="14" width="12" height="12" rx="2" fill="{COLOURS[kind]}"/>')
-        found.append(text(x + 18, 24, names[kind]))
-        x += 40 + 8 * len(names[kind])
+    for plugin in plugins:
+        colour = COLOURS[plugin.kind]
+        found.append(f'<rect x="{x}" y="14" width="12" height="12" rx="2" fill="{colour}"/>')
+        found.append(text(x + 18, 24, plugin.title))
+        x += 40 + 8 * len(plugin.title)
     return found
 
 

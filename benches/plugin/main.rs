@@ -74,7 +74,7 @@ async fn measure(settings: &Settings) -> Fallible<Report> {
         quick: settings.quick,
         host: host::version(&settings.host)?,
         machine: process::machine()?,
-        stand_in: None,
+        stand_in: Vec::new(),
         plugins: settings
             .plugins
             .iter()

@@ -119,9 +119,7 @@ pub(crate) fn memory(pids: &[u32]) -> Fallible<u64> {
     let mut sum = 0;
     for pid in pids {
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        sum += field(&rollup, "Pss:")
-            .and_then(|text| text.trim_end_matches("kB").trim().parse::<u64>().ok())
-            .ok_or("smaps_rollup has no Pss")?;
+        sum += kib(&rollup, "Pss:")?;
     }
     Ok(sum)
 }
@@ -135,9 +133,16 @@ pub(crate) fn machine() -> Fallible<Machine> {
     Ok(Machine {
         processor: model.trim_start_matches(':').trim().to_owned(),
         cores: std::thread::available_parallelism()?.get(),
-        memory: field(&meminfo, "MemTotal:").unwrap_or_default().to_owned(),
+        memory_kib: kib(&meminfo, "MemTotal:")?,
         kernel: version.trim().to_owned(),
     })
+}
+
+/// A number of a file of `/proc` that counts in KiB, which it calls kB.
+fn kib(text: &str, name: &str) -> Fallible<u64> {
+    let number = field(text, name).and_then(|text| text.strip_suffix(" kB"));
+    let number = number.ok_or_else(|| format!("/proc does not tell {name}"))?;
+    Ok(number.parse()?)
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

@@ -1,14 +1,18 @@
 //! Lines for whoever waits.
 
 use std::io::{Write as _, stderr};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, interval_at};
 
-/// Writes a line to standard error.
+/// Writes a line to standard error, with the minutes and seconds since the first one.
 pub(crate) fn say(line: &str) {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let seconds = FIRST.get_or_init(Instant::now).elapsed().as_secs();
+    let (minutes, seconds) = (seconds / 60, seconds % 60);
     // Nobody is left to tell if it is closed.
-    let _ = writeln!(stderr(), "bench: {line}");
+    let _ = writeln!(stderr(), "bench: {minutes:2}:{seconds:02} {line}");
 }
 
 /// When to say that a long step goes on.

@@ -17,8 +17,8 @@ pub(crate) struct Report {
     pub(crate) quick: bool,
     pub(crate) host: String,
     pub(crate) machine: Machine,
-    /// The simulated AWS by itself: what bounds everything else.
-    pub(crate) stand_in: Option<StandIn>,
+    /// The simulated AWS by itself, which bounds everything else.
+    pub(crate) stand_in: Vec<StandIn>,
     pub(crate) plugins: Vec<PluginReport>,
 }
 
@@ -26,16 +26,16 @@ pub(crate) struct Report {
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
-    pub(crate) memory: String,
+    pub(crate) memory_kib: u64,
     pub(crate) kernel: String,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct StandIn {
-    /// Of one client.
-    pub(crate) p50_ms: f64,
-    /// Of many.
-    pub(crate) calls_per_second: f64,
+    pub(crate) clients: usize,
+    #[serde(flatten)]
+    pub(crate) latency: Latency,
+    pub(crate) per_second: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -153,11 +153,12 @@ impl Case {
         calls: &[Call],
     ) -> Self {
         let operations = run.latencies.len();
-        let per_operation = 1.0 / count(operations.max(1));
-        let mut called = BTreeMap::new();
+        let each = |sum: f64| sum / count(operations.max(1));
+        let mut called: BTreeMap<_, usize> = BTreeMap::new();
         for call in calls {
-            *called.entry(call.operation).or_insert(0.0) += per_operation;
+            *called.entry(call.operation).or_default() += 1;
         }
+        let called = called.into_iter();
         Self {
             operation,
             delay_ms: delay.as_millis(),
@@ -166,12 +167,13 @@ impl Case {
             failures: run.failures.len(),
             failure: run.failures.first().cloned(),
             latency: Latency::of(&run.latencies),
-            per_second: count(operations) / run.elapsed.as_secs_f64(),
-            cpu_us: cpu.plugin.as_secs_f64() * 1e6 * per_operation,
-            host_cpu_us: cpu.host.as_secs_f64() * 1e6 * per_operation,
-            calls: called,
-            trips: (clients == 1 && !delay.is_zero())
-                .then(|| count(in_a_row(calls)) * per_operation),
+            per_second: per_second(run),
+            cpu_us: each(cpu.plugin.as_secs_f64() * 1e6),
+            host_cpu_us: each(cpu.host.as_secs_f64() * 1e6),
+            calls: called
+                .map(|(call, times)| (call, each(count(times))))
+                .collect(),
+            trips: (clients == 1 && !delay.is_zero()).then(|| each(count(in_a_row(calls)))),
         }
     }
 }
@@ -219,11 +221,15 @@ pub(crate) struct Storm {
     pub(crate) cpu_s: f64,
 }
 
-pub(crate) fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn per_second(run: &Run) -> f64 {
+    count(run.latencies.len()) / run.elapsed.as_secs_f64()
+}
+
+fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
 /// Counts here are small.
-pub(crate) fn count(number: usize) -> f64 {
+fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }
