@@ -190,10 +190,7 @@ def storms(plugins, titles):
         found = [plugin.storm(limited) for plugin in plugins]
         if not all(found):
             continue
-        storm = found[0]
-        name = f"{storm['leases']} leases, " + (
-            f"IAM takes {storm['limit']} calls/s" if limited else "no limit"
-        )
+        name = storm_title(found[0], ", IAM takes {} calls/s")
         for what, form, value in (
             ("all done, s", "{:.1f}", done),
             ("every key dead, s", "{:.1f}", keys_dead),
@@ -206,6 +203,10 @@ def storms(plugins, titles):
             shown = ["never" if value is None else form.format(value) for value in values]
             rows.append([f"{name}: {what}", *shown, ratio(values)])
     return rows and grid(["Revoking a prefix", *titles, *ratio_title(titles)], rows)
+
+
+def storm_title(storm, limit):
+    return f"{storm['leases']} leases" + (limit.format(storm["limit"]) if storm["limit"] else "")
 
 
 def done(storm):
@@ -320,6 +321,12 @@ def chart(results):
         ]),
         ("Start to handshake line, p50, ms", [
             ("process start", [plugin.start("p50_ms") for plugin in plugins])
+        ]),
+        ("Revoking a prefix, s", [
+            (storm_title(stormed[0], " at {}/s") + f", {name}", [value(storm) for storm in stormed])
+            for limited in (False, True)
+            if None not in (stormed := [plugin.storm(limited) for plugin in plugins])
+            for name, value in (("done", done), ("keys dead", keys_dead))
         ]),
     ]
     body, y = legend(plugins), 44
