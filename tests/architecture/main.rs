@@ -54,6 +54,8 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
         "src/aws/fake/client_credentials.rs",
         "signs for the simulated AWS",
     ),
+    ("src/aws/fake/http/iam.rs", "answers for the simulated AWS"),
+    ("src/aws/fake/http/sts.rs", "answers for the simulated AWS"),
     ("src/aws/fake/world.rs", "is the simulated AWS"),
     ("src/engine/config_root/merge.rs", "trims what was written"),
     (

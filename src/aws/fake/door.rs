@@ -22,7 +22,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         target: String,

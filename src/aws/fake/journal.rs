@@ -120,6 +120,11 @@ impl FakeAws {
         journal.calls.clear();
     }
 
+    /// How long ago this AWS was made: the clock of [`Call::began`] and [`Call::ended`].
+    pub fn age(&self) -> Duration {
+        self.state().journal.start.elapsed()
+    }
+
     /// How many clients were opened.
     pub fn connections(&self) -> usize {
         self.state().connections

@@ -3,6 +3,7 @@
 //! [`FakeAws`] is the service: accounts with users, groups, policies, roles and sessions, whose
 //! rules live in `World` and are written once. A [`Connector`] is one door to it: each client acts
 //! with the credentials it was opened with, so a key that was rotated away really stops working.
+//! HTTP is another ([`FakeAws::serve`]), for plugins that run as processes of their own.
 //!
 //! Beside the service stand switches for what goes wrong ([`FaultRule`], [`RateLimit`]), a journal of
 //! every call ([`Call`]), and methods to set the scene and to look at the outcome.
@@ -13,6 +14,7 @@ mod client_credentials;
 mod door;
 mod faults;
 mod groups;
+mod http;
 mod journal;
 mod limit;
 mod policies;

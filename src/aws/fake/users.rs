@@ -110,6 +110,23 @@ impl World {
         Ok(())
     }
 
+    /// Tags of the same key are replaced.
+    pub(super) fn tag_user(
+        &mut self,
+        caller: &Caller,
+        user_name: &UserName,
+        tags: Vec<Tag>,
+    ) -> Result<(), Refused> {
+        check_tags(&tags)?;
+        let user = self.user(&caller.account, user_name)?;
+        let mut all = user.tags.clone();
+        all.retain(|old| tags.iter().all(|new| new.key != old.key));
+        all.extend(tags);
+        check_tags(&all)?;
+        user.tags = all;
+        Ok(())
+    }
+
     /// Makes a user without further ado.
     pub(super) fn add_user(&mut self, account: &str, name: &UserName, path: &str) -> &mut FakeUser {
         let user = FakeUser {

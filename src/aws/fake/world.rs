@@ -149,7 +149,12 @@ impl Refused {
     }
 
     pub(super) fn status(&self) -> u16 {
-        match self.code {
+        Self::status_of(self.code)
+    }
+
+    /// The HTTP status that goes with an error code.
+    pub(super) fn status_of(code: &str) -> u16 {
+        match code {
             "AccessDenied" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "ExpiredToken" => {
                 403
             }
@@ -257,6 +262,18 @@ impl World {
         Ok(caller)
     }
 
+    /// The secret that belongs to an access key id; empty when nobody has it, which no secret is.
+    pub(super) fn secret_of(&mut self, id: &str) -> String {
+        if let Some(session) = self.sessions.get(id) {
+            return session.secret_access_key.clone();
+        }
+        self.accounts
+            .iter_mut()
+            .find_map(|(account, state)| state.key(account, id))
+            .map(|(_, key)| key.secret_access_key.clone())
+            .unwrap_or_default()
+    }
+
     /// A new identifier in AWS's form: a prefix that tells the kind, and base 32.
     pub(super) fn next_id(&mut self, prefix: &str, chars: usize) -> String {
         self.serial += 1;
@@ -296,11 +313,10 @@ impl Account {
             return Some((Caller::root(account), key));
         }
         self.users.values_mut().find_map(|user| {
+            let is_it = |key: &FakeAccessKey| key.access_key_id.as_str() == id;
+            let index = user.access_keys.iter().position(is_it)?;
             let caller = Caller::of_user(account, user);
-            user.access_keys
-                .iter_mut()
-                .find(|key| key.access_key_id.as_str() == id)
-                .map(|key| (caller, key))
+            Some((caller, &mut user.access_keys[index]))
         })
     }
 }
