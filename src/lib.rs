@@ -14,7 +14,7 @@
 //! - [`rpc`]: Vault's gRPC services and clients, translated from and to [`logical`].
 //! - [`go_plugin`]: a go-plugin process: handshake, mutual TLS, broker, logs. Knows nothing of Vault.
 //! - [`pb`]: the generated messages of the wire.
-//! - Leaves that anyone may use: [`clock`], [`environment`], [`secret`], [`go_duration`],
+//! - Leaves that anyone may use: [`clock`], [`environment`], [`secret`], [`go_duration`], [`memory`],
 //!   [`template`].
 //!
 //! # Invariants
@@ -45,5 +45,6 @@ pub mod pb;
 pub mod clock;
 pub mod environment;
 pub mod go_duration;
+pub mod memory;
 pub mod secret;
 pub mod template;

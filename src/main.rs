@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Runtime};
 use vault_plugin_secrets_aws::aws::SdkConnector;
@@ -46,7 +45,7 @@ Options:
 
 Environment, as the server passes it on:
   VAULT_LOG_LEVEL, BAO_LOG_LEVEL   the least severe messages to send: trace, debug, info, warn or
-                                   error; debug unless set. The server filters by its own level too
+                                   error; info unless set. The server filters by its own level too
   TMPDIR                           where the socket is made; /tmp unless set
   AWS_*                            credentials, region and the like, as in every AWS SDK, where the
                                    mount's own configuration leaves them open
@@ -107,13 +106,12 @@ async fn serve(host: &HostEnv) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Requests wait for AWS and for the host far more than they compute, so a few threads serve every
-/// mount, on however large a server. Two at least, because a write to a host that does not read its
-/// logs blocks one.
+/// Requests wait for AWS and for the host far more than they compute, and the host takes several times
+/// as long for each: one thread serves every mount faster than several that wake each other, and with
+/// less memory.
 fn runtime() -> io::Result<Runtime> {
-    let threads = available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
     Builder::new_multi_thread()
-        .worker_threads(threads)
+        .worker_threads(1)
         .enable_all()
         .build()
 }

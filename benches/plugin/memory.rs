@@ -17,7 +17,8 @@ use crate::world::World;
 const MOUNTS: [usize; 2] = [1, 100];
 const CLIENTS: usize = 64;
 const DELAY: Duration = Duration::from_millis(20);
-const QUIET: Duration = Duration::from_secs(3);
+/// After a load: unused connections are closed, and the host's timer has come, at which plugins tidy up.
+const QUIET: Duration = Duration::from_secs(105);
 /// Between two looks under load.
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -1,7 +1,7 @@
 //! Path templates: `roles/{name}`, `(creds|sts)/{name}`, `roles/?`.
 //!
-//! One template gives the regular expression that matches requests and the paths of the OpenAPI
-//! document. Its parts:
+//! One template matches requests, and gives the regular expression of help texts and the paths of the
+//! OpenAPI document. Its parts:
 //!
 //! | part | matches |
 //! |---|---|
@@ -10,8 +10,6 @@
 //! | `{field@}` | the same, `@` also allowed inside |
 //! | `(a\|b)` | one of the texts |
 //! | `/?` | at the end: an optional slash |
-
-use regex_lite::Regex;
 
 /// A path that cannot be declared like this.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,7 +36,7 @@ pub type Captures = Vec<(&'static str, String)>;
 pub struct Pattern {
     template: &'static str,
     parts: Vec<Part>,
-    regex: Regex,
+    expression: String,
 }
 
 #[derive(Clone, Debug)]
@@ -61,7 +59,6 @@ impl Pattern {
         for part in &parts {
             match part {
                 Part::Text(text) => expression.push_str(&literal(text)),
-                // `\w` of this regex engine is ASCII, as that of Go is.
                 Part::Name { field, inside } => {
                     expression.push_str(&format!(r"(?P<{field}>\w(?:[\w{inside}]*\w)?)"));
                 }
@@ -76,19 +73,33 @@ impl Pattern {
         Ok(Self {
             template,
             parts,
-            regex: Regex::new(&expression)
-                .map_err(|error| PatternError::new(template, error.to_string()))?,
+            expression,
         })
     }
 
-    /// The captured names and values, when the path matches.
+    /// The captured names and values, when the path matches. Every request asks each path, so this
+    /// looks at the parts instead of running the regular expression.
     pub fn captures(&self, path: &str) -> Option<Captures> {
-        let found = self.regex.captures(path)?;
-        Some(
-            self.names()
-                .filter_map(|name| Some((name, found.name(name)?.as_str().to_owned())))
-                .collect(),
-        )
+        let mut captures = Captures::new();
+        let mut rest = path;
+        for part in &self.parts {
+            rest = match part {
+                Part::Text(text) => rest.strip_prefix(text)?,
+                Part::Choice(choices) => choices.iter().find_map(|text| rest.strip_prefix(text))?,
+                Part::OptionalSlash => rest.strip_prefix('/').unwrap_or(rest),
+                Part::Name { field, inside } => {
+                    let allowed = |c: char| is_word(c) || inside.contains(c);
+                    let end = rest.find(|c| !allowed(c)).unwrap_or(rest.len());
+                    let (name, after) = rest.split_at(end);
+                    if !(name.starts_with(is_word) && name.ends_with(is_word)) {
+                        return None;
+                    }
+                    captures.push((*field, name.to_owned()));
+                    after
+                }
+            };
+        }
+        rest.is_empty().then_some(captures)
     }
 
     /// Names of the fields that the path captures.
@@ -101,7 +112,7 @@ impl Pattern {
 
     /// The regular expression, for help texts.
     pub fn expression(&self) -> &str {
-        self.regex.as_str()
+        &self.expression
     }
 
     /// The template itself.
@@ -170,7 +181,45 @@ fn parse(template: &'static str) -> Result<Vec<Part>, String> {
     if parts.is_empty() {
         return Err("it is empty".to_owned());
     }
+    unambiguous(&parts)?;
     Ok(parts)
+}
+
+/// Refuses what could match in more than one way: matching takes the first and never looks back.
+fn unambiguous(parts: &[Part]) -> Result<(), String> {
+    let mut names = Vec::new();
+    for (at, part) in parts.iter().enumerate() {
+        match part {
+            Part::Name { field, .. } => {
+                if field.is_empty() || names.contains(field) {
+                    return Err(format!("{field:?} is no name of its own"));
+                }
+                names.push(field);
+                if !matches!(parts.get(at + 1), None | Some(Part::OptionalSlash))
+                    && !matches!(parts.get(at + 1), Some(Part::Text(text)) if text.starts_with('/'))
+                {
+                    return Err(format!("a slash must follow {field:?}"));
+                }
+            }
+            Part::Choice(choices) => {
+                for (before, text) in choices.iter().enumerate() {
+                    if choices[..before]
+                        .iter()
+                        .any(|other| text.starts_with(other))
+                    {
+                        return Err(format!("{text:?} begins with another choice"));
+                    }
+                }
+            }
+            Part::Text(_) | Part::OptionalSlash => {}
+        }
+    }
+    Ok(())
+}
+
+/// As `\w` in Go: ASCII only.
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }
 
 /// Refuses what looks like a regular expression, which a template is not.
@@ -214,6 +263,15 @@ mod tests {
             );
         }
         assert_eq!(captured("roles/{name}", "roles/a@b"), None);
+    }
+
+    #[test]
+    fn what_follows_a_name_must_be_there_and_nothing_else() {
+        let rotate = |path| captured("roles/{name}/rotate", path);
+        assert_eq!(rotate("roles/a.b/rotate").as_deref(), Some("a.b"));
+        for path in ["roles/a", "roles/a/", "roles/a/rotate/", "roles/a/rotated"] {
+            assert_eq!(rotate(path), None, "{path}");
+        }
     }
 
     #[test]
@@ -272,6 +330,9 @@ mod tests {
             "roles/.*",
             "roles/{name}/{name}",
             "roles/{}",
+            "roles/{name}.json",
+            "roles/{name}{other}",
+            "(a|ab)/c",
             "röles",
         ] {
             assert!(Pattern::new(template).is_err(), "{template:?}");

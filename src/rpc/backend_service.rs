@@ -13,7 +13,8 @@ use super::storage::RemoteStorage;
 use super::system_view::RemoteSystemView;
 use super::{MAX_MESSAGE, translate, unread};
 use crate::go_plugin::{Broker, Shutdown};
-use crate::logical::{self, BackendConfig, Error, Factory};
+use crate::logical::{self, BackendConfig, Error, Factory, Operation};
+use crate::memory;
 use crate::pb::backend::backend_server::{Backend, BackendServer};
 use crate::pb::backend::{
     Empty, HandleExistenceCheckArgs, HandleExistenceCheckReply, HandleRequestArgs,
@@ -129,6 +130,10 @@ impl Backend for BackendService {
                 let handle = async move {
                     let outcome = backend.handle_request(request.clone()).await;
                     report(&outcome);
+                    if request.operation == Operation::Rollback {
+                        // The host's timer, once a minute.
+                        memory::give_back();
+                    }
                     unread::deliver(outcome, reply, request, &*backend).await;
                     Ok(())
                 };

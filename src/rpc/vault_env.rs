@@ -10,9 +10,9 @@ pub struct VaultEnv {
     /// `VAULT_PLUGIN_METADATA_MODE`, `BAO_PLUGIN_METADATA_MODE`: the host only wants to learn type
     /// and paths, as it did before protocol version 5.
     pub metadata_mode: bool,
-    /// `BAO_LOG_LEVEL`, `VAULT_LOG_LEVEL`. The host filters what we send by a level that may change
-    /// at any time, so this is only where we stop sending: a host started with level `info` would
-    /// throw away the rest. Without them: `debug`.
+    /// `BAO_LOG_LEVEL`, `VAULT_LOG_LEVEL`: where we stop sending. The host filters what arrives by a
+    /// level of its own, which no plugin learns. Without them: `info`, as hosts have it; what is
+    /// written only to be thrown away would cost the host more than us.
     pub log_level: LevelFilter,
 }
 
@@ -28,7 +28,7 @@ impl VaultEnv {
             metadata_mode: either("PLUGIN_METADATA_MODE").is_some_and(|mode| is_true(&mode)),
             log_level: either("LOG_LEVEL")
                 .and_then(|name| level(&name))
-                .unwrap_or(LevelFilter::DEBUG),
+                .unwrap_or(LevelFilter::INFO),
         }
     }
 }
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_hosts_level_is_where_sending_stops() {
-        assert_eq!(read([]).log_level, LevelFilter::DEBUG);
+        assert_eq!(read([]).log_level, LevelFilter::INFO);
         assert_eq!(
             read([("VAULT_LOG_LEVEL", "TRACE")]).log_level,
             LevelFilter::TRACE
@@ -80,7 +80,7 @@ mod tests {
         );
         assert_eq!(
             read([("VAULT_LOG_LEVEL", "loud")]).log_level,
-            LevelFilter::DEBUG
+            LevelFilter::INFO
         );
     }
 }

@@ -31,6 +31,7 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("environment", &[]),
     ("secret", &[]),
     ("go_duration", &[]),
+    ("memory", &[]),
     ("template", &["clock"]),
 ];
 
@@ -39,6 +40,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("aws_sdk_", &["src/aws/sdk/"]),
     ("aws_config", &["src/aws/sdk/"]),
     ("aws_smithy_", &["src/aws/sdk/"]),
+    ("libc", &["src/memory.rs"]),
     ("tonic", &["src/pb.rs", "src/go_plugin/", "src/rpc/"]),
     ("prost", &["src/pb.rs", "src/go_plugin/", "src/rpc/"]),
     ("vault_plugin_secrets_aws", &["src/main.rs"]),
