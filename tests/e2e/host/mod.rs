@@ -3,10 +3,12 @@
 mod answers;
 mod cluster;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -376,9 +378,19 @@ pub(crate) fn sha256(path: &Path) -> String {
     })
 }
 
+/// A port that nobody listens at, and that no other test of this run was given: until its host
+/// listens there, the system may offer it again, and one test would speak to the other's host.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port is free")
-        .port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let offered = || {
+        TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port is free")
+            .port()
+    };
+    let mut given = GIVEN.lock().expect("no test thread died");
+    (0..1000)
+        .map(|_| offered())
+        .find(|port| given.insert(*port))
+        .expect("there are more ports than tests")
 }
