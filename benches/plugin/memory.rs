@@ -17,8 +17,6 @@ use crate::world::World;
 const MOUNTS: [usize; 2] = [1, 100];
 const CLIENTS: usize = 64;
 const DELAY: Duration = Duration::from_millis(20);
-/// After a load: unused connections are closed, and the host's timer has come, at which plugins tidy up.
-const QUIET: Duration = Duration::from_secs(105);
 /// Between two looks under load.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -46,7 +44,7 @@ async fn of(
     let host = Host::start(&settings.host).await?;
     let subject = Subject::install(&host, world, plugin, mounts).await?;
     subject.aws().set_delay(DELAY);
-    sleep(QUIET).await;
+    sleep(settings.quiet()).await;
     let idle_kib = subject.memory()?;
 
     let operations = settings.operations(CLIENTS, DELAY);
@@ -59,7 +57,7 @@ async fn of(
     if let Some(failure) = issued.failures.first().or(revoked.failures.first()) {
         return Err(format!("{}: {failure}", plugin.name).into());
     }
-    sleep(QUIET).await;
+    sleep(settings.quiet()).await;
     Ok(Memory {
         mounts,
         idle_kib,

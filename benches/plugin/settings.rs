@@ -110,6 +110,12 @@ impl Settings {
             .collect()
     }
 
+    /// How long a plugin is left alone before its memory is looked at. Unused connections are closed by
+    /// then, and the host's timer has come, at which plugins tidy up.
+    pub(crate) fn quiet(&self) -> Duration {
+        Duration::from_secs(if self.quick { 3 } else { 105 })
+    }
+
     /// How many operations one case has.
     pub(crate) fn operations(&self, clients: usize, delay: Duration) -> usize {
         let some = match clients {

@@ -23,6 +23,9 @@ const DELAY: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(250);
 /// A host tries six times to revoke a lease, at growing distances, and then gives it up.
 const LONGEST: Duration = Duration::from_mins(12);
+/// Before a storm with a limit: its leases were issued faster than an AWS with that limit could have
+/// issued them, and what a plugin learnt from that must be forgotten.
+const REST: Duration = Duration::from_secs(15);
 /// What the journal adds to the name of a key that is made inactive.
 const INACTIVE: &str = " Inactive";
 
@@ -76,6 +79,9 @@ async fn of(
         return Err(format!("{}: {failure}", plugin.name).into());
     }
 
+    if limit.is_some() {
+        sleep(REST).await;
+    }
     aws.set_delay(DELAY);
     aws.limit_iam(limit.map(|per_second| RateLimit {
         per_second,
