@@ -106,7 +106,6 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
                 ],
                 ..SpecialPaths::default()
             })
-            .operation_prefix("aws")
             .wal_rollback_min_age(Duration::from_mins(5)),
     )
 }

@@ -16,14 +16,15 @@ pub struct RateLimit {
 
 /// A token bucket, in `tokio`'s time.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     limit: RateLimit,
     tokens: f64,
     filled: Instant,
 }
 
 impl Bucket {
-    fn full(limit: RateLimit) -> Self {
+    /// One that has not been asked for anything yet.
+    pub fn full(limit: RateLimit) -> Self {
         Self {
             limit,
             tokens: f64::from(limit.burst),
@@ -31,17 +32,22 @@ impl Bucket {
         }
     }
 
-    /// Takes one call, or says what becomes of it.
-    pub(super) fn meet(&mut self) -> Option<Fault> {
+    /// Whether one more call is taken now.
+    pub fn takes(&mut self) -> bool {
         let now = Instant::now();
         let grown = (now - self.filled).as_secs_f64() * f64::from(self.limit.per_second);
         self.filled = now;
         self.tokens = (self.tokens + grown).min(f64::from(self.limit.burst));
-        if self.tokens < 1.0 {
-            return Some(Fault::Code("Throttling"));
+        let taken = self.tokens >= 1.0;
+        if taken {
+            self.tokens -= 1.0;
         }
-        self.tokens -= 1.0;
-        None
+        taken
+    }
+
+    /// Takes one call, or says what becomes of it.
+    pub(super) fn meet(&mut self) -> Option<Fault> {
+        (!self.takes()).then_some(Fault::Code("Throttling"))
     }
 }
 

@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 pub use faults::{Fault, FaultRule};
 pub use journal::{Call, Outcome};
-pub use limit::RateLimit;
+pub use limit::{Bucket, RateLimit};
 pub use policies::InlinePolicies;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 
@@ -45,7 +45,6 @@ use client_credentials::ClientCredentials;
 use door::Client;
 use faults::Faults;
 use journal::Journal;
-use limit::Bucket;
 use world::{Caller, Refused, Service, World};
 
 /// The simulated AWS. Clones are handles to the same one.

@@ -42,11 +42,7 @@ impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> ClassifyRetry f
         } else {
             error.is_timeout_error() || error.is_response_error()
         };
-        if may_have_happened {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
+        forbid_if(may_have_happened)
     }
 
     fn name(&self) -> &'static str {
@@ -79,11 +75,7 @@ impl ClassifyRetry for NotThrottled {
             }
             _ => false,
         };
-        if throttled {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
+        forbid_if(throttled)
     }
 
     fn name(&self) -> &'static str {
@@ -92,6 +84,14 @@ impl ClassifyRetry for NotThrottled {
 
     fn priority(&self) -> RetryClassifierPriority {
         after_all_others()
+    }
+}
+
+fn forbid_if(forbidden: bool) -> RetryAction {
+    if forbidden {
+        RetryAction::RetryForbidden
+    } else {
+        RetryAction::NoActionIndicated
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod gates;
 mod message;
-mod throttle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Write as _};
@@ -14,10 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use vault_plugin_secrets_aws::aws::fake::{Bucket, RateLimit};
+
 use self::gates::{Gate, Rounds};
 pub(crate) use self::message::decode;
 use self::message::{Message, refusal};
-use self::throttle::Throttle;
 use crate::aws::has_keys_groups_or_password;
 use crate::moto::moto;
 
@@ -59,7 +59,7 @@ struct State {
     /// By how much what AWS made is older in its answers than it is.
     age: Duration,
     rounds: Option<Arc<Rounds>>,
-    throttle: Option<Throttle>,
+    bucket: Option<Bucket>,
     closed: bool,
 }
 
@@ -111,12 +111,12 @@ impl Proxy {
     pub(crate) fn let_pass(&self) {
         let mut state = lock(&self.state);
         state.rules.clear();
-        state.throttle = None;
+        state.bucket = None;
     }
 
     /// From now on AWS takes so many calls a second, and so many at once after a pause.
     pub(crate) fn throttle(&self, per_second: u32, burst: u32) {
-        lock(&self.state).throttle = Some(Throttle::new(per_second, burst));
+        lock(&self.state).bucket = Some(Bucket::full(RateLimit { per_second, burst }));
     }
 
     /// From now on AWS says of everything that it made it so much earlier.
@@ -256,8 +256,8 @@ fn serve(plugin: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 return Ok(());
             }
             let effect = state.effect_on(&call.action);
-            let throttle = state.throttle.as_mut();
-            call.throttled = throttle.is_some_and(|throttle| !throttle.takes());
+            let bucket = state.bucket.as_mut();
+            call.throttled = bucket.is_some_and(|bucket| !bucket.takes());
             state.calls.push(call.clone());
             (effect, state.rounds.clone())
         };

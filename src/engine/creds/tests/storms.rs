@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::join;
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::full_role;
 use crate::aws::fake::{Call, Fault, FaultRule, Outcome, RateLimit};
 use crate::engine::testing::{Lease, TestMount};
 use crate::logical::Error;
-
-const DOCUMENT: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}"#;
 
 /// What one call takes.
 const CALL: Duration = Duration::from_millis(50);
@@ -24,19 +21,7 @@ const LIMIT: RateLimit = RateLimit {
 /// A mount with so many leases, each of which takes seven calls to remove.
 async fn with_leases(count: usize) -> (TestMount, Vec<Lease>) {
     let mount = TestMount::configured().await;
-    mount.aws().add_group("developers");
-    let policies = ["a", "b", "c"].map(|name| mount.aws().add_policy(name).to_string());
-    mount
-        .write(
-            "roles/full",
-            json!({
-                "credential_type": "iam_user",
-                "policy_arns": policies,
-                "policy_document": DOCUMENT,
-                "iam_groups": "developers",
-            }),
-        )
-        .await;
+    full_role(&mount).await;
     let leases = join_all((0..count).map(|_| mount.generate("creds/full"))).await;
     sleep(Duration::from_mins(1)).await;
     mount.aws().set_delay(CALL);
