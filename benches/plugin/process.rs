@@ -10,20 +10,10 @@ use std::time::Duration;
 use crate::Fallible;
 use crate::report::Machine;
 
-/// Starts `"$@"`, says its process id, and ends it with all it started once standard input closes:
-/// the kernel closes that when the benchmark goes, even if it is killed.
-const GUARD: &str = r#"
-log=$1
-shift
-"$@" >"$log" 2>&1 </dev/null &
-server=$!
-echo "$server"
-cat >/dev/null
-kill "$server"
-( sleep 20; kill -KILL 0 ) &
-wait "$server"
-kill -KILL 0
-"#;
+/// Ends a process with whoever started it; the black-box tests have it too.
+const GUARD: &str = include_str!("../../tests/e2e/guard.sh");
+/// How many seconds a server has to end by itself.
+const GRACE: &str = "20";
 
 /// A server in a process group of its own, ended when this is dropped.
 #[derive(Debug)]
@@ -39,6 +29,7 @@ impl Server {
         let mut guard = Command::new("/bin/sh")
             .args(["-c", GUARD, "guard"])
             .arg(log)
+            .arg(GRACE)
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear()

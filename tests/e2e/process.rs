@@ -8,21 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Starts `"$@"`, says its process id, and ends it with all it started once standard input
-/// closes: the kernel closes that when the test binary goes, even if it is killed. All of this is
-/// one process group.
-const GUARD: &str = r#"
-log=$1
-shift
-"$@" >>"$log" 2>&1 </dev/null &
-server=$!
-echo "$server"
-cat >/dev/null
-kill "$server"
-( sleep 10; kill -KILL 0 ) &
-wait "$server"
-kill -KILL 0
-"#;
+/// Ends a process with whoever started it.
+const GUARD: &str = include_str!("guard.sh");
+/// How many seconds a server has to end by itself.
+const GRACE: &str = "10";
 
 /// A server process, ended when this is dropped.
 #[derive(Debug)]
@@ -39,6 +28,7 @@ impl Server {
         guarded
             .args(["-c", GUARD, "guard"])
             .arg(log)
+            .arg(GRACE)
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear()
