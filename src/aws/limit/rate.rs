@@ -44,11 +44,15 @@ const SLOWEST_PACE: f64 = 2.0;
 /// is fresh, and ever faster when the limit must have been lifted.
 const PROBE: Duration = Duration::from_secs(12);
 
-/// So many calls must have been taken for each [`PROBE`] of time, so that a slow pace, at which few
+/// The same of the first pace, which may be far from what AWS allows: it comes from the few calls
+/// that were answered when AWS refused one, right at the beginning of a burst most often.
+const FIRST_PROBE: Duration = Duration::from_secs(4);
+
+/// So many calls must have been taken for each probe's time, so that a slow pace, at which few
 /// calls go out, does not grow faster than AWS's answers can tell.
 const PROBE_CALLS: f64 = 25.0;
 
-/// The growth, in [`PROBE`]s, at which there is nothing left to pace: nine times the last estimate.
+/// The growth, in probes, at which there is nothing left to pace: nine times the last estimate.
 const FREE: f64 = 1.5;
 
 /// Everything is open again when nobody was refused or had to wait for so long.
@@ -91,7 +95,7 @@ enum Mode {
 impl Rate {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            mode: Mode::Open(Window::new(now)),
+            mode: Mode::Open(Window::new(now, 0.0)),
         }
     }
 
@@ -99,9 +103,9 @@ impl Rate {
     /// there to be sent.
     pub(super) fn turn(&mut self, now: Instant, under_way: usize) -> Turn {
         if let Mode::Paced(pace) = &self.mode
-            && pace.is_over(now)
+            && let Some(per_second) = pace.is_over(now)
         {
-            self.mode = Mode::Open(Window::new(now));
+            self.mode = Mode::Open(Window::new(now, per_second));
         }
         match &mut self.mode {
             Mode::Open(window) => window.turn(now, under_way),
@@ -130,7 +134,7 @@ impl Rate {
             (Mode::Open(window), Answer::Taken) => window.taken(now, under_way),
             (Mode::Open(window), Answer::Throttled) => {
                 let per_second = (window.taken_lately(now) * BACK_OFF).max(FIRST_PACE);
-                self.mode = Mode::Paced(Pace::new(now, per_second));
+                self.mode = Mode::Paced(Pace::new(now, per_second, FIRST_PROBE));
                 return Some(per_second);
             }
             // What went out before speaks of another pace.
@@ -155,12 +159,13 @@ struct Window {
 }
 
 impl Window {
-    fn new(now: Instant) -> Self {
+    /// `taken`: calls that AWS took in the second before.
+    fn new(now: Instant, taken: f64) -> Self {
         Self {
             size: FIRST_WINDOW,
             grown: now,
             full: None,
-            taken: 0.0,
+            taken,
             counted: now,
         }
     }
@@ -213,6 +218,8 @@ struct Pace {
     per_second: f64,
     /// The last refusal.
     since: Instant,
+    /// [`PROBE`], or [`FIRST_PROBE`] until AWS refuses a call at this pace.
+    probe: Duration,
     /// Calls that went out and were taken since then.
     taken: f64,
     next: Instant,
@@ -221,19 +228,20 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(now: Instant, per_second: f64) -> Self {
+    fn new(now: Instant, per_second: f64, probe: Duration) -> Self {
         Self {
             per_second,
             since: now,
+            probe,
             taken: 0.0,
             next: now + Duration::from_secs_f64(1.0 / per_second),
             wanted: now,
         }
     }
 
-    /// How much time has passed for the growth, in [`PROBE`]s.
+    /// How much time has passed for the growth, in probes.
     fn probed(&self, now: Instant) -> f64 {
-        let time = (now - self.since).as_secs_f64() / PROBE.as_secs_f64();
+        let time = (now - self.since).as_secs_f64() / self.probe.as_secs_f64();
         time.min(self.taken / PROBE_CALLS)
     }
 
@@ -241,8 +249,12 @@ impl Pace {
         self.per_second * self.probed(now).powi(2).exp()
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.probed(now) >= FREE || now - self.wanted >= QUIET
+    /// Whether there is nothing left to pace, and how many calls AWS took in the last second.
+    fn is_over(&self, now: Instant) -> Option<f64> {
+        if now - self.wanted >= QUIET {
+            return Some(0.0);
+        }
+        (self.probed(now) >= FREE).then(|| self.per_second(now))
     }
 
     fn turn(&mut self, now: Instant) -> Turn {
@@ -264,7 +276,8 @@ impl Pace {
         } else {
             FAR_TOO_FAST
         };
-        *self = Self::new(now, (self.per_second(now) * remains).max(SLOWEST_PACE));
+        let per_second = (self.per_second(now) * remains).max(SLOWEST_PACE);
+        *self = Self::new(now, per_second, PROBE);
     }
 }
 

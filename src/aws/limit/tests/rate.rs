@@ -88,8 +88,11 @@ async fn limits_of_all_sizes_are_found_and_kept_to() {
         (10.0, 50.0, 800),
         (20.0, 20.0, 800),
         (20.0, 5.0, 800),
+        (30.0, 60.0, 1000),
         (50.0, 20.0, 2000),
+        (80.0, 120.0, 3200),
         (100.0, 100.0, 4000),
+        (200.0, 200.0, 8000),
     ] {
         for round_trip in [20, 50, 150, 400] {
             let start = Instant::now();
@@ -117,4 +120,21 @@ async fn however_much_waits_no_more_is_under_way_than_there_may_be_connections()
 
     assert_eq!(run.most_under_way, 200);
     assert_eq!(run.refused, 0);
+}
+
+#[tokio::test]
+async fn a_first_estimate_that_is_too_low_is_soon_corrected() {
+    for round_trip in [20, 50, 150] {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+
+        // The first refusal comes when AWS has answered some ten calls.
+        let run = service(20.0, 20.0, round_trip).take(&mut rate, start, 140);
+
+        let slower = run.elapsed.as_secs_f64() / 6.0;
+        assert!(
+            slower <= 1.2,
+            "at {round_trip} ms: {slower:.2} times the best"
+        );
+    }
 }
