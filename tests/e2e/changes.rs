@@ -9,13 +9,6 @@ use crate::fixture::{Fixture, fixture};
 
 const S3_READ_ONLY: &str = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
 
-fn write_role(fixture: &Fixture) {
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
-}
-
 /// The managed policies of the user of new credentials.
 fn policies(fixture: &Fixture) -> Vec<String> {
     let user = fixture.generate("deploy").user;
@@ -26,7 +19,7 @@ fn policies(fixture: &Fixture) -> Vec<String> {
 #[test]
 fn a_role_is_used_as_it_is_now() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     assert_eq!(policies(&fixture), [READ_ONLY_ACCESS]);
 
     fixture
@@ -53,7 +46,7 @@ fn a_role_is_used_as_it_is_now() {
 #[test]
 fn lease_times_count_for_the_next_lease() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     for (lease, seconds) in [("20m", 1200), ("40m", 2400)] {
         fixture
             .host
@@ -76,7 +69,7 @@ fn lease_times_count_for_the_next_lease() {
 #[test]
 fn other_root_credentials_sign_the_next_call() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let signer = || {
         fixture.generate("deploy");
         let last = fixture.proxy.calls_of("CreateUser").pop();
@@ -107,7 +100,7 @@ fn other_root_credentials_sign_the_next_call() {
 #[test]
 fn a_reloaded_plugin_shows_and_does_the_same() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let service = fixture.aws.unique("service");
     fixture.aws.person(&service);
     for (path, body) in [

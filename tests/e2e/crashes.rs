@@ -7,17 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{Fixture, fixture};
 use crate::host::{strings, text};
 use crate::process::{kill, wait_for};
-
-fn write_role(fixture: &Fixture) {
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
-}
 
 fn kill_plugin(fixture: &Fixture) {
     let processes = fixture.host.plugin_processes();
@@ -74,7 +66,7 @@ fn kill_after(fixture: &Fixture, action: &str) {
 #[test]
 fn requests_after_a_crash_are_served_by_a_new_process() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let before = fixture.generate("deploy");
     let processes = fixture.host.plugin_processes();
 
@@ -94,7 +86,7 @@ fn requests_after_a_crash_are_served_by_a_new_process() {
 #[test]
 fn a_crash_after_a_user_was_made_leaves_no_user_without_a_lease() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
 
     kill_after(&fixture, "CreateUser");
 
@@ -104,7 +96,7 @@ fn a_crash_after_a_user_was_made_leaves_no_user_without_a_lease() {
 #[test]
 fn a_crash_after_a_key_was_made_leaves_no_key_without_a_lease() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
 
     kill_after(&fixture, "CreateAccessKey");
 
@@ -114,7 +106,7 @@ fn a_crash_after_a_key_was_made_leaves_no_key_without_a_lease() {
 #[test]
 fn a_user_that_is_made_only_after_the_crash_goes_too() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let held = fixture.proxy.on("CreateUser").hold_before();
 
     thread::scope(|scope| {
@@ -135,7 +127,7 @@ fn a_user_that_is_made_only_after_the_crash_goes_too() {
 #[test]
 fn a_crash_during_a_revocation_is_made_good_by_the_next_try() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let generated = fixture.generate("deploy");
     let revoke = || {
         fixture.host.write(
@@ -163,7 +155,7 @@ fn a_crash_during_a_revocation_is_made_good_by_the_next_try() {
 #[test]
 fn a_crash_during_a_root_rotation_leaves_the_engine_working_and_no_second_key() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let held = fixture.proxy.on("CreateAccessKey").hold_after();
 
     thread::scope(|scope| {
@@ -194,7 +186,7 @@ fn a_crash_during_a_root_rotation_leaves_the_engine_working_and_no_second_key() 
 #[test]
 fn a_lost_answer_leaves_no_user_without_a_lease() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     for action in ["CreateUser", "CreateAccessKey"] {
         fixture.proxy.on(action).once().lose_answer();
 
@@ -208,7 +200,7 @@ fn a_lost_answer_leaves_no_user_without_a_lease() {
 #[test]
 fn what_a_caller_who_gave_up_would_have_got_is_revoked_at_once() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let held = fixture.proxy.on("CreateAccessKey").hold_before();
 
     fixture

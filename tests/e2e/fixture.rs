@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, KeyPair};
+use crate::aws::{Aws, KeyPair, READ_ONLY_ACCESS};
 use crate::host::{Host, text};
 use crate::process::wait_for;
 use crate::proxy::Proxy;
@@ -149,6 +149,30 @@ impl Fixture {
         self.host
             .write(&format!("aws/roles/{name}"), role)
             .succeeded();
+    }
+
+    /// Writes the role `deploy`, whose users have one managed policy.
+    pub(crate) fn deploy_role(&self) {
+        self.role(
+            "deploy",
+            &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
+        );
+    }
+
+    /// Writes the role `deploy`, whose users take every call that there is to make.
+    pub(crate) fn full_deploy_role(&self) {
+        let group = self.aws.unique("readers");
+        self.aws.group(&group, READ_ONLY_ACCESS);
+        self.role(
+            "deploy",
+            &json!({
+                "credential_type": "iam_user",
+                "policy_arns": [READ_ONLY_ACCESS],
+                "policy_document": r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#,
+                "iam_groups": [group],
+                "iam_tags": { "team": "storage" },
+            }),
+        );
     }
 
     /// Generates credentials for an `iam_user` role of the mount at `aws`.

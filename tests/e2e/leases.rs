@@ -2,16 +2,8 @@
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{Fixture, SOON, fixture};
 use crate::process::wait_for;
-
-fn write_role(fixture: &Fixture) {
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
-}
 
 fn limit_leases(fixture: &Fixture, lease: &str, lease_max: &str) {
     fixture
@@ -48,7 +40,7 @@ fn the_lease_configuration_reads_back_as_durations() {
 fn a_lease_is_renewed_up_to_its_maximum_and_no_further() {
     const HOUR: i64 = 3600;
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     limit_leases(&fixture, "1h", "2h");
 
     let generated = fixture.generate("deploy");
@@ -67,7 +59,7 @@ fn a_lease_is_renewed_up_to_its_maximum_and_no_further() {
 #[test]
 fn a_renewal_follows_the_lease_configuration_of_the_day() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     limit_leases(&fixture, "1h", "24h");
     let generated = fixture.generate("deploy");
 
@@ -80,7 +72,7 @@ fn a_renewal_follows_the_lease_configuration_of_the_day() {
 #[test]
 fn a_lease_that_runs_out_takes_its_user_with_it() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     limit_leases(&fixture, "2s", "4s");
 
     let generated = fixture.generate("deploy");

@@ -65,10 +65,7 @@ fn rotating_the_root_of_one_mount_leaves_the_other_alone() {
 #[test]
 fn a_reloaded_plugin_knows_its_configuration_roles_and_leases() {
     let fixture = fixture!(configured);
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
     let before = fixture.generate("deploy");
 
     fixture.reload();
@@ -81,10 +78,7 @@ fn a_reloaded_plugin_knows_its_configuration_roles_and_leases() {
 #[test]
 fn disabling_a_mount_takes_its_users_and_its_process_along() {
     let fixture = fixture!(configured);
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
     fixture.generate("deploy");
     fixture.generate("deploy");
 

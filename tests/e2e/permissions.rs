@@ -4,31 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{A_ROLLBACK, Fixture, fixture};
 use crate::host::{Answer, strings, text};
 use crate::process::wait_for;
 
-/// A role whose users take every call that there is to make.
-fn write_role(fixture: &Fixture) {
-    let group = fixture.aws.unique("readers");
-    fixture.aws.group(&group, READ_ONLY_ACCESS);
-    fixture.role(
-        "deploy",
-        &json!({
-            "credential_type": "iam_user",
-            "policy_arns": [READ_ONLY_ACCESS],
-            "policy_document": r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#,
-            "iam_groups": [group],
-            "iam_tags": { "team": "storage" },
-        }),
-    );
-}
-
 #[test]
 fn a_denied_call_of_a_generation_is_named_and_leaves_nothing_behind() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     let needed = fixture.proxy.actions_while(|| {
         fixture.generate("deploy");
     });
@@ -54,7 +37,7 @@ fn a_denied_call_of_a_generation_is_named_and_leaves_nothing_behind() {
 #[test]
 fn a_user_that_cannot_be_removed_at_once_is_removed_when_that_is_allowed() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     fixture
         .aws
         .deny_root(&["iam:CreateAccessKey", "iam:DeleteUser"]);
@@ -72,7 +55,7 @@ fn a_user_that_cannot_be_removed_at_once_is_removed_when_that_is_allowed() {
 #[test]
 fn a_denied_call_of_a_revocation_is_named_and_the_next_try_finishes_it() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     let lease = fixture.generate("deploy").lease;
     let needed = fixture.proxy.actions_while(|| fixture.revoke(&lease));
     assert!(needed.contains("DeleteUser"), "{needed:?}");
@@ -104,7 +87,7 @@ fn a_denied_call_of_a_revocation_is_named_and_the_next_try_finishes_it() {
 #[test]
 fn the_keys_of_a_user_die_even_if_the_rest_of_its_removal_is_denied() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     let generated = fixture.generate("deploy");
     fixture.aws.deny_root(&[
         "iam:ListGroupsForUser",
@@ -132,7 +115,7 @@ fn the_keys_of_a_user_die_even_if_the_rest_of_its_removal_is_denied() {
 #[test]
 fn a_denied_call_of_a_root_rotation_is_named_and_the_engine_goes_on() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
 
     for permission in ["iam:GetUser", "iam:CreateAccessKey"] {
         fixture.aws.deny_root(&[permission]);
@@ -155,7 +138,7 @@ fn a_denied_call_of_a_root_rotation_is_named_and_the_engine_goes_on() {
 #[test]
 fn an_old_root_key_that_may_not_be_deleted_is_warned_of_and_goes_when_that_is_allowed() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     fixture.aws.deny_root(&["iam:DeleteAccessKey"]);
 
     let body = rotate_root(&fixture).body();

@@ -6,21 +6,6 @@ use crate::aws::{KeyPair, READ_ONLY_ACCESS};
 use crate::fixture::{Fixture, fixture};
 
 /// A role whose users have a policy, a document, a group and a tag.
-fn write_role(fixture: &Fixture) {
-    let group = fixture.aws.unique("readers");
-    fixture.aws.group(&group, READ_ONLY_ACCESS);
-    fixture.role(
-        "deploy",
-        &json!({
-            "credential_type": "iam_user",
-            "policy_arns": [READ_ONLY_ACCESS],
-            "policy_document": r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#,
-            "iam_groups": [group],
-            "iam_tags": { "team": "storage" },
-        }),
-    );
-}
-
 /// No user is left, now and not at some later time, and nothing is noted down to be undone.
 fn assert_nothing_is_left(fixture: &Fixture) {
     assert_eq!(fixture.left_in_aws(), [""; 0]);
@@ -30,7 +15,7 @@ fn assert_nothing_is_left(fixture: &Fixture) {
 #[test]
 fn a_wrong_root_secret_is_said_to_be_wrong() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     fixture.configure(
         "aws",
         &KeyPair {
@@ -48,7 +33,7 @@ fn a_wrong_root_secret_is_said_to_be_wrong() {
 #[test]
 fn an_unknown_root_access_key_is_said_to_be_unknown() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     fixture.configure(
         "aws",
         &KeyPair {
@@ -131,7 +116,7 @@ fn a_policy_that_aws_does_not_know_leaves_no_user_behind() {
 #[test]
 fn a_document_that_aws_refuses_leaves_no_user_behind() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     fixture
         .proxy
         .on("PutUserPolicy")
@@ -161,7 +146,7 @@ fn a_group_that_aws_does_not_know_leaves_no_user_behind() {
 #[test]
 fn throttling_by_aws_is_reported_as_a_rate_limit() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.full_deploy_role();
     fixture
         .host
         .write("aws/config/root", &with_no_retries(&fixture))

@@ -5,7 +5,6 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{Fixture, SOON, fixture};
 use crate::host::{Printed, sha256};
 use crate::process::wait_for;
@@ -39,10 +38,7 @@ fn another_build(fixture: &Fixture) -> PathBuf {
 
 fn write_role(fixture: &Fixture) {
     fixture.configure("aws", &fixture.aws.root);
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
 }
 
 fn running_checksum(fixture: &Fixture) -> serde_json::Value {
@@ -112,10 +108,7 @@ fn registering_a_new_build_by_hand_and_reloading_runs_it() {
         let now = fixture.host.plugin_processes();
         (now.len() == 1 && now != processes).then_some(())
     });
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
     fixture.generate("deploy");
 }
 

@@ -4,20 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
-use crate::fixture::{Fixture, fixture};
-
-fn write_role(fixture: &Fixture) {
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
-}
+use crate::fixture::fixture;
 
 #[test]
 fn a_user_with_its_keys_switched_off_is_removed() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let generated = fixture.generate("deploy");
     fixture.aws.disable_keys_of(&generated.user);
 
@@ -29,7 +21,7 @@ fn a_user_with_its_keys_switched_off_is_removed() {
 #[test]
 fn a_user_is_removed_with_everything_that_was_hung_on_it() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let generated = fixture.generate("deploy");
     fixture.aws.tamper_with(&generated.user);
 
@@ -63,7 +55,7 @@ fn a_user_is_removed_with_everything_that_was_hung_on_it() {
 #[test]
 fn a_user_with_more_than_a_page_of_groups_is_removed() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let generated = fixture.generate("deploy");
     for number in 0..12 {
         fixture.aws.join_new_group(&generated.user, number);
@@ -78,7 +70,7 @@ fn a_user_with_more_than_a_page_of_groups_is_removed() {
 #[test]
 fn a_lease_whose_user_was_deleted_by_hand_is_over_once_aws_is_sure() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let generated = fixture.generate("deploy");
     fixture.aws.delete_by_hand(&generated.user);
 
@@ -93,7 +85,7 @@ fn a_lease_whose_user_was_deleted_by_hand_is_over_once_aws_is_sure() {
 #[test]
 fn a_user_that_vanishes_during_its_removal_is_removed() {
     let fixture = fixture!(configured);
-    write_role(&fixture);
+    fixture.deploy_role();
     let generated = fixture.generate("deploy");
     let held = fixture.proxy.on("DeleteUser").hold_before();
 

@@ -60,10 +60,7 @@ fn a_user_with_all_that_a_role_can_give_is_made_and_removed_in_two_round_trips_e
 #[test]
 fn a_user_with_one_policy_takes_three_calls_to_make_and_three_to_remove() {
     let fixture = fixture!(configured);
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
 
     let (generated, made) = fixture
         .proxy

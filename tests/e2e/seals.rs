@@ -2,17 +2,13 @@
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{SOON, fixture};
 use crate::process::wait_for;
 
 #[test]
 fn a_sealed_host_ends_the_process_and_an_unsealed_one_finds_everything_again() {
     let fixture = fixture!(sealable);
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
     let before = fixture.generate("deploy");
     fixture
         .host

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{Fixture, SOON, fixture};
 use crate::process::wait_for;
 use crate::proxy::Call;
@@ -17,10 +16,7 @@ const CALLS: usize = 3;
 
 /// Leases of a role with one policy, so many.
 fn with_leases(fixture: &Fixture, count: usize) {
-    fixture.role(
-        "deploy",
-        &json!({ "credential_type": "iam_user", "policy_arns": READ_ONLY_ACCESS }),
-    );
+    fixture.deploy_role();
     let clients = 8;
     thread::scope(|scope| {
         for _ in 0..clients {
