@@ -2,21 +2,17 @@
 //! each of them listens, and we dial it.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tokio::sync::Notify;
-use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Shutdown;
+use super::channel::Channel;
 use super::tls::MutualTls;
 use crate::pb::plugin::ConnInfo;
 use crate::pb::plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
@@ -24,9 +20,6 @@ use crate::pb::plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
 /// How long an address is waited for, and how long one that nobody asks for is kept, as in
 /// go-plugin.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// For connecting to the host on its own machine, TLS included.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a brokered service cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -68,16 +61,7 @@ impl Broker {
             return Err(BrokerError::Network(address.network));
         }
         let path = PathBuf::from(address.address);
-        let tls = Arc::clone(&self.tls);
-        // tonic leaves TLS to the connector only if the address does not ask for it. No keepalive:
-        // grpc-go ends connections that ping it more often than every five minutes.
-        let endpoint = Endpoint::from_static("http://localhost");
-        Ok(
-            endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
-                let (tls, path) = (Arc::clone(&tls), path.clone());
-                async move { connect(&tls, &path).await.map(TokioIo::new) }
-            })),
-        )
+        Ok(Channel::new(Arc::clone(&self.tls), path))
     }
 
     async fn address(&self, service_id: u32) -> ConnInfo {
@@ -118,13 +102,6 @@ impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Broker").finish_non_exhaustive()
     }
-}
-
-async fn connect(tls: &MutualTls, path: &PathBuf) -> io::Result<TlsStream<UnixStream>> {
-    let connecting = async { tls.connect(UnixStream::connect(path).await?).await };
-    tokio::time::timeout(CONNECT_LIMIT, connecting)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The gRPC service that the host's addresses come through.

@@ -7,6 +7,7 @@
 //! multiplexing (`PLUGIN_MULTIPLEX_GRPC`, which hosts ask of plugins in containers).
 
 mod broker;
+mod channel;
 mod controller;
 mod handshake;
 pub mod hclog;
@@ -29,6 +30,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::clock::Clock;
 
 pub use broker::{Broker, BrokerError};
+pub use channel::Channel;
 pub use handshake::Protocol;
 pub use host_env::HostEnv;
 pub use services::Services;

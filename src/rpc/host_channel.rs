@@ -7,8 +7,9 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
+
+use crate::go_plugin::Channel;
 
 /// A call that takes longer fails. It outlasts an election of the host's storage and ends before
 /// the host gives up on the request that needs it, after 90 seconds.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::host_channel::{HostChannel, text};
 use super::{MAX_MESSAGE, translate};
+use crate::go_plugin::Channel;
 use crate::logical::{Storage, StorageEntry, StorageError};
 use crate::pb::backend::storage_client::StorageClient;
 use crate::pb::backend::{StorageDeleteArgs, StorageGetArgs, StorageListArgs, StoragePutArgs};
@@ -82,7 +82,7 @@ impl Storage for RemoteStorage {
 }
 
 fn client(channel: Channel) -> StorageClient<Channel> {
-    StorageClient::new(channel)
+    StorageClient::with_origin(channel, Channel::origin())
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE)
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::host_channel::{HostChannel, text};
 use super::{MAX_MESSAGE, translate};
+use crate::go_plugin::Channel;
 use crate::logical::{
     HostError, IdentityToken, PluginEnvironment, ReplicationState, RotationJob, SystemView,
 };
@@ -121,7 +121,7 @@ impl SystemView for RemoteSystemView {
 }
 
 fn client(channel: Channel) -> SystemViewClient<Channel> {
-    SystemViewClient::new(channel)
+    SystemViewClient::with_origin(channel, Channel::origin())
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE)
 }
