@@ -195,9 +195,12 @@ fn unambiguous(parts: &[Part]) -> Result<(), String> {
                     return Err(format!("{field:?} is no name of its own"));
                 }
                 names.push(field);
-                if !matches!(parts.get(at + 1), None | Some(Part::OptionalSlash))
-                    && !matches!(parts.get(at + 1), Some(Part::Text(text)) if text.starts_with('/'))
-                {
+                let ends = match parts.get(at + 1) {
+                    None | Some(Part::OptionalSlash) => true,
+                    Some(Part::Text(text)) => text.starts_with('/'),
+                    Some(Part::Name { .. } | Part::Choice(_)) => false,
+                };
+                if !ends {
                     return Err(format!("a slash must follow {field:?}"));
                 }
             }

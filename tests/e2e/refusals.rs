@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::aws::{KeyPair, READ_ONLY_ACCESS};
 use crate::fixture::{Fixture, fixture};
 
-/// A role whose users have a policy, a document, a group and a tag.
 /// No user is left, now and not at some later time, and nothing is noted down to be undone.
 fn assert_nothing_is_left(fixture: &Fixture) {
     assert_eq!(fixture.left_in_aws(), [""; 0]);

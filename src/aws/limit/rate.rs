@@ -103,9 +103,9 @@ impl Rate {
     /// there to be sent.
     pub(super) fn turn(&mut self, now: Instant, under_way: usize) -> Turn {
         if let Mode::Paced(pace) = &self.mode
-            && let Some(per_second) = pace.is_over(now)
+            && let Some(taken) = pace.end(now)
         {
-            self.mode = Mode::Open(Window::new(now, per_second));
+            self.mode = Mode::Open(Window::new(now, taken));
         }
         match &mut self.mode {
             Mode::Open(window) => window.turn(now, under_way),
@@ -249,8 +249,9 @@ impl Pace {
         self.per_second * self.probed(now).powi(2).exp()
     }
 
-    /// Whether there is nothing left to pace, and how many calls AWS took in the last second.
-    fn is_over(&self, now: Instant) -> Option<f64> {
+    /// The calls that AWS took in the last second, as far as they matter, when there is nothing left
+    /// to pace.
+    fn end(&self, now: Instant) -> Option<f64> {
         if now - self.wanted >= QUIET {
             return Some(0.0);
         }
