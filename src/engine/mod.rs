@@ -41,6 +41,7 @@ use self::roles::RoleRecord;
 use self::static_roles::StaticRoles;
 use crate::aws::Connector;
 use crate::aws::limit::Limits;
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::framework::wal::{WAL_PREFIX, WalEntry};
 use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path};
@@ -117,16 +118,21 @@ impl Lifecycle for Engine {
         Ok(())
     }
 
-    async fn periodic(self: Arc<Self>, storage: Arc<dyn Storage>) -> Result<(), Error> {
-        static_roles::rotate_due(&self, &*storage).await
+    async fn periodic(
+        self: Arc<Self>,
+        storage: Arc<dyn Storage>,
+        caller: Caller,
+    ) -> Result<(), Error> {
+        static_roles::rotate_due(&self, &*storage, &caller).await
     }
 
     async fn roll_back(
         self: Arc<Self>,
         storage: Arc<dyn Storage>,
+        caller: Caller,
         entry: WalEntry,
     ) -> Result<(), Error> {
-        self.undo(&*storage, entry).await
+        self.undo(&*storage, &caller, entry).await
     }
 
     async fn invalidate_key(&self, key: &str) {

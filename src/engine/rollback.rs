@@ -12,8 +12,9 @@ use super::error::failed;
 use super::iam_user_removal::{Removal, remove_all};
 use super::rotate_root::{self, RootRotation};
 use super::static_roles::StaticRotation;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{ErrorKind, Iam, UserName};
+use crate::caller::Caller;
 use crate::framework::wal::{self, WalEntry, WalId};
 use crate::logical::{Error, Storage, StorageError};
 
@@ -63,7 +64,12 @@ impl Engine {
     }
 
     /// Undoes what an entry speaks of.
-    pub(super) async fn undo(&self, storage: &dyn Storage, entry: WalEntry) -> Result<(), Error> {
+    pub(super) async fn undo(
+        &self,
+        storage: &dyn Storage,
+        caller: &Caller,
+        entry: WalEntry,
+    ) -> Result<(), Error> {
         let created_at = OffsetDateTime::from_unix_timestamp(entry.created_at)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         match entry.kind.as_str() {
@@ -74,17 +80,17 @@ impl Engine {
                     return Ok(());
                 };
                 let iam = &self.clients.get(storage).await?.iam;
-                let iam = iam.for_purpose(Purpose::Background);
+                let iam = iam.for_request(Class::Background, caller);
                 let undone = remove_half_made_user(&iam, &name, created_at).await?;
                 tracing::info!(user = %name, ?undone, "half-made IAM user rolled back");
                 Ok(())
             }
             ROOT_ROTATION => {
-                rotate_root::roll_back(self, storage, &read(entry.data)?, created_at).await
+                rotate_root::roll_back(self, storage, caller, &read(entry.data)?, created_at).await
             }
             STATIC_ROTATION => {
                 let rotation: StaticRotation = read(entry.data)?;
-                rotation.roll_back(self, storage, created_at).await
+                rotation.roll_back(self, storage, caller, created_at).await
             }
             _ => Err(Error::internal("unknown type to rollback")),
         }
@@ -109,7 +115,7 @@ pub(super) enum HalfMade {
 
 /// Removes the user unless it is older than the work, which began at `begun`.
 pub(super) async fn remove_half_made_user(
-    iam: &dyn Iam,
+    iam: &LimitedIam,
     name: &UserName,
     begun: OffsetDateTime,
 ) -> Result<HalfMade, Error> {

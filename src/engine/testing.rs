@@ -132,10 +132,11 @@ impl TestMount {
         self.backend = start(connector, &self.clock, &self.storage, &self.system).await;
     }
 
-    /// What comes of a piece of work, unless it waits for ever, as it does when AWS is told that the
-    /// process dies. Needs paused time.
+    /// What comes of a piece of work, unless it waits for AWS, as it does when AWS is told that the
+    /// process dies. Needs paused time, which passes only when nothing else can happen.
     pub(super) async fn unless_dead<F: Future>(&self, work: F) -> Option<F::Output> {
-        tokio::time::timeout(Duration::from_hours(1), work)
+        // Longer than any pause of ours, and shorter than the time of a request.
+        tokio::time::timeout(Duration::from_secs(20), work)
             .await
             .ok()
     }

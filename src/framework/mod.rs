@@ -34,6 +34,7 @@ pub use secret_type::{SecretType, leased_response};
 
 use self::path::Route;
 use self::pattern::{Captures, PatternError};
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::logical::{
     self, Error, HostError, JsonObject, Operation, READ_ONLY_STORAGE, Request, Response,
@@ -49,7 +50,11 @@ pub trait Lifecycle: Send + Sync + 'static {
     }
 
     /// The host's timer: about once a minute on the active node.
-    async fn periodic(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+    async fn periodic(
+        self: Arc<Self>,
+        _storage: Arc<dyn Storage>,
+        _caller: Caller,
+    ) -> Result<(), Error> {
         Ok(())
     }
 
@@ -57,6 +62,7 @@ pub trait Lifecycle: Send + Sync + 'static {
     async fn roll_back(
         self: Arc<Self>,
         _storage: Arc<dyn Storage>,
+        _caller: Caller,
         _entry: wal::WalEntry,
     ) -> Result<(), Error> {
         Err(Error::internal("unknown type to rollback"))

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::Lifecycle;
 use super::wal::{self, WalId};
+use crate::caller::Caller;
 use crate::logical::{Error, Request, Storage};
 
 /// The key in the request data that asks for young entries too.
@@ -23,7 +24,9 @@ pub(super) async fn run<S: Lifecycle>(
 ) -> Result<(), Error> {
     let storage = &request.storage;
     let mut failures = Vec::new();
-    let periodic = Arc::clone(state).periodic(Arc::clone(storage)).await;
+    let periodic = Arc::clone(state)
+        .periodic(Arc::clone(storage), request.caller.clone())
+        .await;
     collect(periodic, &mut failures)?;
     let ids = match wal::list(&**storage).await {
         Ok(ids) => ids,
@@ -38,7 +41,7 @@ pub(super) async fn run<S: Lifecycle>(
         (now - min_age).unix_timestamp()
     };
     for id in ids {
-        let replayed = replay(state, storage, &id, youngest).await;
+        let replayed = replay(state, storage, &request.caller, &id, youngest).await;
         collect(replayed, &mut failures)?;
     }
     if failures.is_empty() {
@@ -63,6 +66,7 @@ fn collect(outcome: Result<(), Error>, failures: &mut Vec<String>) -> Result<(),
 async fn replay<S: Lifecycle>(
     state: &Arc<S>,
     storage: &Arc<dyn Storage>,
+    caller: &Caller,
     id: &WalId,
     youngest: i64,
 ) -> Result<(), Error> {
@@ -74,7 +78,7 @@ async fn replay<S: Lifecycle>(
     }
     let context = format!("error rolling back {:?} entry", entry.kind);
     Arc::clone(state)
-        .roll_back(Arc::clone(storage), entry)
+        .roll_back(Arc::clone(storage), caller.clone(), entry)
         .await
         .map_err(|error| error.context(&context))?;
     Ok(wal::delete(&**storage, id).await?)

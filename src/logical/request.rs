@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Secret, Storage};
+use crate::caller::Caller;
 
 /// A JSON object, as request data, response data and internal data are.
 pub type JsonObject = serde_json::Map<String, serde_json::Value>;
@@ -33,11 +35,14 @@ pub struct Request {
     pub entity_id: String,
     /// The mount's storage.
     pub storage: Arc<dyn Storage>,
+    /// Who waits for the answer.
+    pub caller: Caller,
 }
 
 impl Request {
     /// A request with an operation, a path and a storage; the rest is empty.
     pub fn new(operation: Operation, path: impl Into<String>, storage: Arc<dyn Storage>) -> Self {
+        let caller = operation.caller(None);
         Self {
             id: String::new(),
             operation,
@@ -50,6 +55,7 @@ impl Request {
             mount_accessor: String::new(),
             entity_id: String::new(),
             storage,
+            caller,
         }
     }
 }
@@ -110,6 +116,14 @@ impl Operation {
             Self::Rollback => "rollback",
             Self::Rotate => "rotate",
             Self::Other(name) => name,
+        }
+    }
+
+    /// Who asks for it: a client, or the host for itself. The host waits for `told`, where it says.
+    pub fn caller(&self, told: Option<Duration>) -> Caller {
+        match self {
+            Self::Revoke | Self::Rollback | Self::Rotate => Caller::host(told),
+            _ => Caller::client(told),
         }
     }
 }

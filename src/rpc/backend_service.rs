@@ -11,7 +11,7 @@ use super::host_channel::HostChannel;
 use super::instances::{self, Instance, Instances, MultiplexId};
 use super::storage::RemoteStorage;
 use super::system_view::RemoteSystemView;
-use super::{MAX_MESSAGE, translate, unread};
+use super::{MAX_MESSAGE, time_limit, translate, unread};
 use crate::go_plugin::{Broker, Shutdown};
 use crate::logical::{self, BackendConfig, Error, Factory, Operation};
 use crate::memory;
@@ -105,8 +105,9 @@ impl Backend for BackendService {
         request: Request<HandleExistenceCheckArgs>,
     ) -> Result<Response<HandleExistenceCheckReply>, Status> {
         let instance = self.instances.find(request.metadata())?;
+        let told = time_limit::of(request.metadata());
         let request = present(request.into_inner().request)?;
-        let outcome = match translate::request(request, instance.storage()) {
+        let outcome = match translate::request(request, told, instance.storage()) {
             Ok(request) => {
                 let (span, backend) = (request_span(&request), instance.backend());
                 let check = async move { backend.handle_existence_check(request).await };
@@ -122,11 +123,13 @@ impl Backend for BackendService {
         request: Request<HandleRequestArgs>,
     ) -> Result<Response<HandleRequestReply>, Status> {
         let instance = self.instances.find(request.metadata())?;
+        let told = time_limit::of(request.metadata());
         let request = present(request.into_inner().request)?;
-        let outcome = match translate::request(request, instance.storage()) {
+        let outcome = match translate::request(request, told, instance.storage()) {
             Ok(request) => {
                 let (span, backend) = (request_span(&request), instance.backend());
                 let (reply, replied) = oneshot::channel();
+                let _line = request.caller.line();
                 let handle = async move {
                     let outcome = backend.handle_request(request.clone()).await;
                     report(&outcome);

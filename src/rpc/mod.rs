@@ -14,6 +14,7 @@ mod instances;
 mod multiplexing;
 mod storage;
 mod system_view;
+mod time_limit;
 mod translate;
 mod unread;
 mod vault_env;

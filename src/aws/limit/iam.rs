@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Purpose;
-use super::limiter::{Caller, Limiter};
+use super::limiter::{Limiter, Whose};
 use super::queue::Class;
 use super::rate::Answer;
 use crate::aws::{
@@ -16,6 +15,7 @@ use crate::aws::{
     Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
     SshPublicKeyId, User, UserName,
 };
+use crate::caller::Caller;
 
 /// How many refusals of one call say that calls go out too fast. What AWS refuses again and again
 /// it may refuse for the operation's sake.
@@ -35,79 +35,123 @@ pub struct AccountIam {
 }
 
 impl AccountIam {
-    /// IAM for one request, whose time begins now.
-    pub fn for_purpose(&self, purpose: Purpose) -> LimitedIam {
+    /// IAM for a request of `caller`.
+    pub fn for_request(&self, class: Class, caller: &Caller) -> LimitedIam {
         LimitedIam {
             iam: Arc::clone(&self.iam),
             limiter: Arc::clone(&self.limiter),
             mount: self.mount,
-            purpose,
+            class,
             request: self.limiter.next_request(),
-            deadline: Instant::now() + purpose.patience(),
+            caller: caller.clone(),
+            turn_by: caller.answer_by(),
+            answered_by: caller.answer_by(),
         }
     }
 }
 
 /// IAM for one request. Each call waits for its turn, and what AWS throttles is put back into the
-/// queue until the request's time is over.
-#[derive(Debug)]
+/// queue, until the caller's time is over or it hangs up.
+#[derive(Clone, Debug)]
 pub struct LimitedIam {
     iam: Arc<dyn Iam>,
     limiter: Arc<Limiter>,
     mount: u64,
-    purpose: Purpose,
+    class: Class,
     request: u64,
-    deadline: Instant,
+    caller: Caller,
+    /// Until when a call waits for its turn.
+    turn_by: Instant,
+    /// Until when its answer is waited for.
+    answered_by: Instant,
 }
 
 impl LimitedIam {
+    /// For the first thing that changes AWS: it begins early enough to be finished in time.
+    #[must_use]
+    pub fn beginning(&self) -> Self {
+        Self {
+            turn_by: self.caller.begin_by(),
+            answered_by: self.caller.finish_by(),
+            ..self.clone()
+        }
+    }
+
+    /// For what follows, early enough to be undone in time.
+    #[must_use]
+    pub fn finishing(&self) -> Self {
+        Self {
+            turn_by: self.caller.finish_by(),
+            answered_by: self.caller.finish_by(),
+            ..self.clone()
+        }
+    }
+
+    /// For removing what the request has made, in the request's place, whoever hangs up.
+    #[must_use]
+    pub fn undoing(&self) -> Self {
+        let caller = self.caller.committed();
+        Self {
+            turn_by: caller.answer_by(),
+            answered_by: caller.answer_by(),
+            caller,
+            ..self.clone()
+        }
+    }
+
+    /// Whose request it is.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     pub(super) async fn call<'a, T>(
         &'a self,
         operation: &'static str,
         send: impl Fn() -> BoxFuture<'a, Result<T, Error>> + Send,
     ) -> Result<T, Error> {
-        let caller = Caller {
+        let whose = Whose {
             mount: self.mount,
             request: self.request,
-            class: class(self.purpose, operation),
+            class: class(self.class, operation),
         };
         let mut refusal = None;
         let mut refusals = 0;
         let mut pause = FIRST_PAUSE;
         loop {
-            let Some(permit) = self.limiter.acquire(caller, self.deadline).await else {
+            let permit = tokio::select! {
+                biased;
+                permit = self.limiter.acquire(whose, self.turn_by) => permit,
+                () = self.caller.gone() => return Err(nobody_waits(operation)),
+            };
+            let Some(permit) = permit else {
                 return Err(refusal.unwrap_or_else(|| too_late(operation)));
             };
-            let result = send().await;
+            let result = timeout_at(self.answered_by, send())
+                .await
+                .unwrap_or_else(|_| Err(unanswered(operation)));
             let answer = told(&result);
-            if answer != Answer::Throttled || refusals < TELLING_REFUSALS {
-                permit.answered(answer);
-            }
+            permit.answered(answer);
             let now = Instant::now();
             match result {
-                Err(error) if answer == Answer::Throttled && now < self.deadline => {
+                Err(error) if answer == Answer::Throttled && now < self.turn_by => {
                     refusal = Some(error);
                 }
                 other => return other,
             }
             refusals += 1;
             if refusals >= TELLING_REFUSALS {
-                sleep_until(self.deadline.min(now + pause)).await;
+                sleep_until(self.turn_by.min(now + pause)).await;
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
         }
     }
 }
 
-fn class(purpose: Purpose, operation: &str) -> Class {
-    match (purpose, operation) {
-        (Purpose::Issue | Purpose::Undo, _) => Class::Issue,
+fn class(class: Class, operation: &str) -> Class {
+    match operation {
         // An unknown key must be found first.
-        (_, "iam:DeleteAccessKey" | "iam:UpdateAccessKey" | "iam:ListAccessKeys") => {
-            Class::KeyKilling
-        }
-        (Purpose::Revoke, _) => Class::Removal,
-        (Purpose::Background, _) => Class::Background,
+        "iam:DeleteAccessKey" | "iam:UpdateAccessKey" | "iam:ListAccessKeys" => Class::KeyKilling,
+        _ => class,
     }
 }
 
@@ -132,6 +176,16 @@ fn too_late(operation: &'static str) -> Error {
     let message = "AWS throttles the account, and others were served until the time for this \
                    request was over";
     Error::unasked(operation, ErrorKind::Throttled, message)
+}
+
+fn nobody_waits(operation: &'static str) -> Error {
+    let message = "whoever asked does not wait any more";
+    Error::unasked(operation, ErrorKind::Throttled, message)
+}
+
+fn unanswered(operation: &'static str) -> Error {
+    let message = "AWS did not answer until the time for this request was over";
+    Error::unreachable(operation, message, true)
 }
 
 /// Every call but those whose request is not borrowed.

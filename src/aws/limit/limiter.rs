@@ -42,7 +42,7 @@ pub(super) struct Permit {
 
 /// Whose call it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caller {
+pub(super) struct Whose {
     pub(super) mount: u64,
     pub(super) request: u64,
     pub(super) class: Class,
@@ -72,7 +72,7 @@ impl Limiter {
     /// not wait goes out whatever the deadline.
     pub(super) async fn acquire(
         self: &Arc<Self>,
-        caller: Caller,
+        whose: Whose,
         deadline: Instant,
     ) -> Option<Permit> {
         let (_leaving, granted) = {
@@ -82,11 +82,11 @@ impl Limiter {
                 return Some(self.permit(&mut state, now));
             }
             let (waiter, granted) = oneshot::channel();
-            let Caller {
+            let Whose {
                 mount,
                 request,
                 class,
-            } = caller;
+            } = whose;
             let place = state.queue.push(class, mount, request, waiter);
             let leaving = Leaving {
                 limiter: self,

@@ -21,40 +21,13 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 pub use iam::{AccountIam, LimitedIam};
+pub use queue::Class;
 
 use super::{ClientConfig, Connector, Error};
 use account::Account;
 use limiter::Limiter;
-
-/// What the calls of a request are for, which decides who is served first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A client waits for the answer, for credentials most often.
-    Issue,
-    /// A client waits, and is told of a failure when its traces are gone.
-    Undo,
-    /// The end of a lease or of a static role. Access keys first.
-    Revoke,
-    /// The host's timer, which comes again.
-    Background,
-}
-
-impl Purpose {
-    /// How long the calls of a request may wait for AWS to take them. Hosts give up a request, a
-    /// revocation and a tick of their timer after 90 seconds, and a tick may be for many requests;
-    /// a request that fails and is undone needs both times.
-    fn patience(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Issue => 60,
-            Self::Undo => 15,
-            Self::Revoke => 75,
-            Self::Background => 30,
-        })
-    }
-}
 
 /// The limiters of all accounts, shared by all mounts of the process.
 #[derive(Debug, Default)]

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// How urgent a call is; the first is served first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
-    /// Somebody waits for credentials.
-    Issue,
+pub enum Class {
     /// Ends an access key, or finds it.
     KeyKilling,
+    /// A client waits for the answer, for credentials most often.
+    Issue,
     /// Removes what is left when the key is dead.
     Removal,
     /// Nobody waits.
@@ -17,8 +17,8 @@ pub(super) enum Class {
 
 impl Class {
     const ALL: [Self; 4] = [
-        Self::Issue,
         Self::KeyKilling,
+        Self::Issue,
         Self::Removal,
         Self::Background,
     ];

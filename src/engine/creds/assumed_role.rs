@@ -16,7 +16,7 @@ pub(super) async fn generate(
 ) -> Result<Response, Error> {
     let storage = &*request.storage;
     let role_arn = choose_role_arn(asked)?;
-    let policies = SessionPolicies::of_role(engine, storage, asked).await?;
+    let policies = SessionPolicies::of_role(engine, request, asked).await?;
     let mut warnings = Vec::new();
     if policies.is_empty() && !asked.role.iam_groups().is_empty() {
         warnings.push(

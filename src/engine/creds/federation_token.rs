@@ -14,7 +14,7 @@ pub(super) async fn generate(
     asked: &Asked,
 ) -> Result<Response, Error> {
     let storage = &*request.storage;
-    let policies = SessionPolicies::of_role(engine, storage, asked).await?;
+    let policies = SessionPolicies::of_role(engine, request, asked).await?;
     if policies.is_empty() {
         // AWS would give a session that may do nothing by itself, yet all that a resource's own
         // policy grants to it.

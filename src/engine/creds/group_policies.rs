@@ -4,12 +4,12 @@ use futures_util::future::try_join_all;
 use futures_util::try_join;
 
 use super::Asked;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
 use crate::aws::{self, Arn, GroupName, Iam};
 use crate::engine::Engine;
 use crate::engine::error::refused;
 use crate::engine::policies::combine;
-use crate::logical::{Error, Storage};
+use crate::logical::{Error, Request};
 
 /// What narrows a session: one policy document, and managed policies.
 pub(super) struct SessionPolicies {
@@ -21,7 +21,7 @@ impl SessionPolicies {
     /// The role's own policies with those of its groups. Without groups, IAM is not asked.
     pub(super) async fn of_role(
         engine: &Engine,
-        storage: &dyn Storage,
+        request: &Request,
         asked: &Asked,
     ) -> Result<Self, Error> {
         let role = &asked.role;
@@ -37,8 +37,8 @@ impl SessionPolicies {
             .map(|text| GroupName::new(text).map_err(|error| asked.invalid("iam_groups", &error)))
             .collect::<Result<Vec<_>, _>>()?;
         if !groups.is_empty() {
-            let iam = &engine.clients.get(storage).await?.iam;
-            let iam = iam.for_purpose(Purpose::Issue);
+            let iam = &engine.clients.get(&*request.storage).await?.iam;
+            let iam = iam.for_request(Class::Issue, &request.caller);
             let (documents, of_groups) = of_groups(&iam, &groups).await?;
             for arn in of_groups {
                 // AWS counts them, and groups share policies.

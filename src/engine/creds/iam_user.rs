@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Asked;
 use super::lease::{self, UserLease};
-use crate::aws::limit::Purpose;
+use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{
     self, AccessKey, Arn, CreateUser, ErrorKind, GroupName, Iam, InvalidName, PolicyName, User,
     UserName,
@@ -99,7 +99,7 @@ pub(super) async fn generate(
     let clients = engine.clients.get(storage).await?;
     let lease_config = LeaseConfig::load(engine, storage).await?;
 
-    let iam = clients.iam.for_purpose(Purpose::Issue);
+    let iam = clients.iam.for_request(Class::Issue, &request.caller);
 
     let (user, name, entry) =
         create_user(engine, storage, &clients, &iam, asked, &blueprint).await?;
@@ -113,13 +113,13 @@ pub(super) async fn generate(
     let key = match made.into_key() {
         Ok(key) => key,
         Err(error) => {
-            undo(storage, &clients, &name, &attached, &entry).await;
+            undo(storage, &iam, &name, &attached, &entry).await;
             return Err(error);
         }
     };
     if let Err(error) = wal::delete(storage, &entry).await {
         // The entry would remove the user later on, so nobody may get its key.
-        undo(storage, &clients, &name, &attached, &entry).await;
+        undo(storage, &iam, &name, &attached, &entry).await;
         return Err(Error::from(error).context("failed to commit WAL entry"));
     }
     tracing::debug!(user = %name, role = %asked.role_name, "IAM user made");
@@ -153,7 +153,7 @@ async fn create_user(
     engine: &Engine,
     storage: &dyn Storage,
     clients: &Connected,
-    iam: &dyn Iam,
+    iam: &LimitedIam,
     asked: &Asked,
     blueprint: &Blueprint,
 ) -> Result<(User, UserName, WalId), Error> {
@@ -179,7 +179,7 @@ async fn create_user(
         };
         if error.may_have_happened() {
             // Whether the name was free is not known either: the user's age tells whose it is.
-            let iam = clients.iam.for_purpose(Purpose::Undo);
+            let iam = iam.undoing();
             match remove_half_made_user(&iam, &name, begun).await {
                 Ok(HalfMade::Unknown) => {}
                 Ok(HalfMade::Removed | HalfMade::NotOurs) => forget(storage, &name, &entry).await,
@@ -269,13 +269,12 @@ async fn furnish(iam: &dyn Iam, name: &UserName, blueprint: &Blueprint) -> Made 
 /// Removes a half-made user. The WAL entry stays until it is certain that the user is gone.
 async fn undo(
     storage: &dyn Storage,
-    clients: &Connected,
+    iam: &LimitedIam,
     name: &UserName,
     attached: &Attached,
     entry: &WalId,
 ) {
-    let iam = clients.iam.for_purpose(Purpose::Undo);
-    match remove_known(&iam, name, attached).await {
+    match remove_known(&iam.undoing(), name, attached).await {
         Ok(Removal::Removed) => forget(storage, name, entry).await,
         // AWS may not know the user yet; the entry looks again later.
         Ok(Removal::Unknown) => {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
 use crate::aws::{Arn, UserName};
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
@@ -134,7 +134,9 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     let user = UserName::new(&lease.username)
         .map_err(|error| Error::internal(format!("username of the lease: {error}")))?;
     let clients = engine.clients.get(&*request.storage).await?;
-    let iam = clients.iam.for_purpose(Purpose::Revoke);
+    let iam = clients
+        .iam
+        .for_request(Class::Removal, &request.caller.committed());
     let young = secret
         .lease
         .issue_time

@@ -20,6 +20,7 @@ pub(crate) use parts::Attached;
 use self::parts::{Part, Scope, looks};
 use super::busy;
 use super::error::explain;
+use crate::aws::limit::LimitedIam;
 use crate::aws::{self, ErrorKind, Iam, UserName};
 
 /// Waits before everything is listed again when AWS goes on saying that something is left: the
@@ -74,7 +75,7 @@ impl From<aws::Error> for RemovalError {
 
 /// Removes a user of which it is known what is attached to it.
 pub(crate) async fn remove_known(
-    iam: &dyn Iam,
+    iam: &LimitedIam,
     user: &UserName,
     attached: &Attached,
 ) -> Result<Removal, RemovalError> {
@@ -83,7 +84,7 @@ pub(crate) async fn remove_known(
 }
 
 /// Removes a user of which nothing is known.
-pub(crate) async fn remove_all(iam: &dyn Iam, user: &UserName) -> Result<Removal, RemovalError> {
+pub(crate) async fn remove_all(iam: &LimitedIam, user: &UserName) -> Result<Removal, RemovalError> {
     // Most often there is nothing else, and an operator need not have granted the other lists.
     match strip(iam, user, Scope::OfEngines).await {
         Some(stripped) => {
@@ -95,7 +96,7 @@ pub(crate) async fn remove_all(iam: &dyn Iam, user: &UserName) -> Result<Removal
 }
 
 /// Deletes a user that should have nothing attached any more, and sees to it when it has.
-async fn delete_stripped(iam: &dyn Iam, user: &UserName) -> Result<Removal, RemovalError> {
+async fn delete_stripped(iam: &LimitedIam, user: &UserName) -> Result<Removal, RemovalError> {
     let mut conflict = match delete_user(iam, user).await {
         Err(error) if error.kind() == ErrorKind::DeleteConflict => error,
         other => return Ok(other?),
@@ -124,7 +125,7 @@ async fn delete_stripped(iam: &dyn Iam, user: &UserName) -> Result<Removal, Remo
     })
 }
 
-async fn delete_user(iam: &dyn Iam, user: &UserName) -> Result<Removal, aws::Error> {
+async fn delete_user(iam: &LimitedIam, user: &UserName) -> Result<Removal, aws::Error> {
     match busy::retry(|| iam.delete_user(user)).await {
         Ok(()) => Ok(Removal::Removed),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Removal::Unknown),
@@ -133,7 +134,11 @@ async fn delete_user(iam: &dyn Iam, user: &UserName) -> Result<Removal, aws::Err
 }
 
 /// Removes all at once. One failure stops no other; the first is reported.
-async fn remove_parts(iam: &dyn Iam, user: &UserName, parts: Vec<Part>) -> Result<(), aws::Error> {
+async fn remove_parts(
+    iam: &LimitedIam,
+    user: &UserName,
+    parts: Vec<Part>,
+) -> Result<(), aws::Error> {
     join_all(parts.iter().map(|part| part.remove(iam, user)))
         .await
         .into_iter()
@@ -150,12 +155,14 @@ struct Stripped {
 }
 
 /// Lists and removes what is attached to the user; `None` when AWS does not know the user.
-async fn strip(iam: &dyn Iam, user: &UserName, scope: Scope) -> Option<Stripped> {
+async fn strip(iam: &LimitedIam, user: &UserName, scope: Scope) -> Option<Stripped> {
     let mut parts = Vec::new();
     let mut missing = Vec::new();
     let mut unknown = false;
     let mut failure = Ok(());
-    for look in join_all(looks(iam, user, scope)).await {
+    // What cannot be listed in time must not keep the rest alive.
+    let looking = iam.beginning();
+    for look in join_all(looks(&looking, user, scope)).await {
         match look {
             Ok(found) => parts.extend(found),
             Err(error) => match error.kind() {

@@ -24,8 +24,9 @@ use super::config_root::RootConfig;
 use super::error::{explain, refused};
 use super::rollback::Work;
 use super::{Engine, busy};
-use crate::aws::limit::{LimitedIam, Purpose};
+use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{self, AccessKey, AccessKeyId, ErrorKind, Iam, UserName};
+use crate::caller::Caller;
 use crate::framework::wal::{self, WalId};
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -100,7 +101,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
     }
     let old_id = AccessKeyId::new(&root.access_key)
         .map_err(|error| Error::invalid(format!("access_key in config/root: {error}")))?;
-    let owner = Owner::find(&*engine.clients.get(storage).await?).await?;
+    let owner = Owner::find(&*engine.clients.get(storage).await?, &request.caller).await?;
 
     let mut rotation = RootRotation {
         user_name: owner.user_name.to_string(),
@@ -124,7 +125,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
             secret_key: key.secret_access_key,
             ..root
         })?;
-        prove(&next, owner.known_to_sts).await?;
+        prove(&next, &owner).await?;
         Ok(next)
     };
     let next = match prepared.await {
@@ -180,8 +181,8 @@ struct Owner {
 }
 
 impl Owner {
-    async fn find(clients: &Connected) -> Result<Self, Error> {
-        let iam = clients.iam.for_purpose(Purpose::Issue);
+    async fn find(clients: &Connected, caller: &Caller) -> Result<Self, Error> {
+        let iam = clients.iam.for_request(Class::Issue, &caller.committed());
         let (user, accepted) = join!(
             iam.get_user(None),
             timeout(STS_LIMIT, clients.sts_accepts_us())
@@ -239,10 +240,10 @@ impl Owner {
 }
 
 /// Waits until AWS accepts the new key.
-async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
+async fn prove(next: &Connected, owner: &Owner) -> Result<(), Error> {
     const CONTEXT: &str = "the new access key could not be shown to work, so the old one stays";
     let sts = async || {
-        if !by_sts {
+        if !owner.known_to_sts {
             return Ok(());
         }
         match timeout(STS_LIMIT, next.sts_accepts_us()).await {
@@ -251,7 +252,7 @@ async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
             _ => Ok(()),
         }
     };
-    let iam = next.iam.for_purpose(Purpose::Issue);
+    let iam = next.iam.for_request(Class::Issue, owner.iam.caller());
     let both = async || {
         let (user, sts) = join!(iam.get_user(None), sts());
         user.and(sts)
@@ -269,7 +270,7 @@ async fn prove(next: &Connected, by_sts: bool) -> Result<(), Error> {
 async fn delete_old(next: &Connected, owner: &Owner, id: &AccessKeyId) -> Result<(), aws::Error> {
     // Even when most of AWS knows the new key, the next front end may not.
     let passing = |error: &aws::Error| error.kind() == ErrorKind::InvalidCredentials;
-    let iam = next.iam.for_purpose(Purpose::Undo);
+    let iam = next.iam.for_request(Class::Issue, owner.iam.caller());
     let delete = || access_keys::delete(&iam, &owner.user_name, id);
     busy::retry_when(passing, delete).await
 }

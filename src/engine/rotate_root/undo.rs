@@ -4,8 +4,9 @@
 use time::OffsetDateTime;
 
 use super::RootRotation;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, ErrorKind, Iam, InvalidName, UserName};
+use crate::caller::Caller;
 use crate::engine::config_root::RootConfig;
 use crate::engine::error::failed;
 use crate::engine::rollback::CLOCK_TOLERANCE;
@@ -16,6 +17,7 @@ use crate::logical::{Error, Storage};
 pub(in crate::engine) async fn roll_back(
     engine: &Engine,
     storage: &dyn Storage,
+    caller: &Caller,
     rotation: &RootRotation,
     begun: OffsetDateTime,
 ) -> Result<(), Error> {
@@ -26,7 +28,7 @@ pub(in crate::engine) async fn roll_back(
         return Ok(());
     };
     let iam = &engine.clients.get(storage).await?.iam;
-    let iam = iam.for_purpose(Purpose::Background);
+    let iam = iam.for_request(Class::Background, caller);
     let stored = root.access_key.as_str();
     let dead = match &rotation.new_access_key {
         Some(new) if stored == new => vec![rotation.old_access_key.clone()],

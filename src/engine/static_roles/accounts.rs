@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::limit::{LimitedIam, Purpose};
+use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{AccountIam, Arn, ErrorKind, Iam, RoleSessionName, UserName};
+use crate::caller::Caller;
 use crate::engine::clients::{ClientCache, Connected};
 use crate::engine::error::refused;
 use crate::engine::stored::null_as_default;
@@ -95,7 +96,8 @@ impl Accounts {
         clients: &ClientCache,
         storage: &dyn Storage,
         account: &CrossAccount,
-        purpose: Purpose,
+        class: Class,
+        caller: &Caller,
     ) -> Result<Account, Error> {
         let root = clients.get(storage).await?;
         let iam = if account.assume_role_arn.is_empty() {
@@ -103,7 +105,7 @@ impl Accounts {
         } else {
             self.assume(clients, &root, account)?
         };
-        let iam = iam.for_purpose(purpose);
+        let iam = iam.for_request(class, caller);
         Ok(Account { root, iam })
     }
 
@@ -134,6 +136,11 @@ impl Accounts {
 }
 
 impl Account {
+    /// Whose request it is.
+    pub(super) fn caller(&self) -> &Caller {
+        self.iam.caller()
+    }
+
     pub(super) fn iam(&self) -> &dyn Iam {
         &self.iam
     }

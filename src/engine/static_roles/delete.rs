@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::NAME;
 use super::record::{StaticCredentials, StaticRole};
 use crate::aws::AccessKeyId;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
+use crate::caller::Caller;
 use crate::engine::error::refused;
 use crate::engine::{Engine, access_keys};
 use crate::framework::{Answer, Field, FieldData};
@@ -27,7 +28,15 @@ pub(super) async fn delete(engine: Arc<Engine>, request: Request, data: FieldDat
     };
     let _user = static_roles.user_locks.lock(&role.id).await;
     if let Some(stored) = StaticCredentials::load(storage, &name).await? {
-        match delete_keys(&engine, storage, &role, &stored).await {
+        match delete_keys(
+            &engine,
+            storage,
+            &request.caller.committed(),
+            &role,
+            &stored,
+        )
+        .await
+        {
             Err(error) if data.value(&FORCE) => {
                 tracing::warn!(static_role = %name, %error, "static role deleted by force; its access keys may live on");
             }
@@ -46,13 +55,14 @@ pub(super) async fn delete(engine: Arc<Engine>, request: Request, data: FieldDat
 async fn delete_keys(
     engine: &Engine,
     storage: &dyn Storage,
+    caller: &Caller,
     role: &StaticRole,
     stored: &StaticCredentials,
 ) -> Result<(), Error> {
     let user_name = role.user_name()?;
     let account = engine
         .static_roles
-        .connect(engine, storage, role, Purpose::Revoke)
+        .connect(engine, storage, role, Class::Removal, caller)
         .await?;
     for id in stored.ids() {
         let id = AccessKeyId::new(id)

@@ -35,7 +35,8 @@ use self::queue::RotationQueue;
 use self::record::{ROLES, StaticRole};
 use super::Engine;
 use super::locks::NameLocks;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -81,10 +82,11 @@ impl StaticRoles {
         engine: &Engine,
         storage: &dyn Storage,
         role: &StaticRole,
-        purpose: Purpose,
+        class: Class,
+        caller: &Caller,
     ) -> Result<Account, Error> {
         self.accounts
-            .connect(&engine.clients, storage, &role.account, purpose)
+            .connect(&engine.clients, storage, &role.account, class, caller)
             .await
     }
 }

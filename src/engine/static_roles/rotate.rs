@@ -8,7 +8,7 @@ use super::NAME;
 use super::creds::rfc3339;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::rotate;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
 use crate::engine::Engine;
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
@@ -54,6 +54,7 @@ pub(in crate::engine) fn path() -> Path<Engine> {
 
 async fn rotate_now(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let storage = &*request.storage;
+    let caller = &request.caller.committed();
     let static_roles = &engine.static_roles;
     let name = data.value(&NAME);
     let _role = static_roles.locks.lock(&name).await;
@@ -64,7 +65,7 @@ async fn rotate_now(engine: Arc<Engine>, request: Request, data: FieldData) -> A
     })?;
     let stored = StaticCredentials::load(storage, &name).await?;
     let account = static_roles
-        .connect(&engine, storage, &role, Purpose::Issue)
+        .connect(&engine, storage, &role, Class::Issue, caller)
         .await?;
     account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = match rotate(&engine, storage, account, &role, stored.as_ref()).await {

@@ -16,8 +16,9 @@ use super::accounts::Account;
 use super::keys::UserKeys;
 use super::record::{ROLES, StaticCredentials, StaticRole};
 use super::unfinished::StaticRotation;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
 use crate::aws::{self, AccessKey, CredentialSource, ErrorKind, Iam, UserName};
+use crate::caller::Caller;
 use crate::engine::access_keys::{self, until_accepted};
 use crate::engine::error::refused;
 use crate::engine::rollback::Work;
@@ -76,6 +77,7 @@ pub(super) async fn rotate(
         .write_ahead(storage, &Work::StaticRotation(&work))
         .await?;
     let key = create_key(storage, account.iam(), &user_name, &entry).await?;
+    let caller = account.caller().clone();
     drop(account);
     work.new_access_key = Some(key.access_key_id.to_string());
     let previous = keys.ids().find(|id| keys.is_ours(id)).map(str::to_owned);
@@ -86,7 +88,7 @@ pub(super) async fn rotate(
             .write_ahead(storage, &Work::StaticRotation(&work))
             .await?;
         wal::delete(storage, &without_new_key).await?;
-        prove(engine, storage, &key).await?;
+        prove(engine, storage, &caller, &key).await?;
         let now = engine.clock.now();
         let expiration = now + role.rotation_period;
         let credentials = StaticCredentials {
@@ -112,7 +114,7 @@ pub(super) async fn rotate(
     let mut rotated = match taken_over.await {
         Ok(rotated) => rotated,
         Err(error) => {
-            undo(engine, storage, &work, &entry).await;
+            undo(engine, storage, &caller, &work, &entry).await;
             return Err(error);
         }
     };
@@ -124,7 +126,7 @@ pub(super) async fn rotate(
     );
     rotated
         .warnings
-        .extend(finish(engine, storage, &work, &entry).await);
+        .extend(finish(engine, storage, &caller, &work, &entry).await);
     Ok(rotated)
 }
 
@@ -287,7 +289,12 @@ async fn create_key(
 
 /// Waits until AWS accepts the new key. STS of the configured region is nearest to where the key
 /// will be used; where STS gives no answer that counts, IAM does.
-async fn prove(engine: &Engine, storage: &dyn Storage, key: &AccessKey) -> Result<(), Error> {
+async fn prove(
+    engine: &Engine,
+    storage: &dyn Storage,
+    caller: &Caller,
+    key: &AccessKey,
+) -> Result<(), Error> {
     let root = engine.clients.get(storage).await?;
     let credentials = CredentialSource::Static {
         access_key_id: key.access_key_id.clone(),
@@ -303,7 +310,7 @@ async fn prove(engine: &Engine, storage: &dyn Storage, key: &AccessKey) -> Resul
         return Ok(());
     };
     tracing::debug!(%error, "STS does not vouch for a new access key");
-    let iam = clients.iam.for_purpose(Purpose::Issue);
+    let iam = clients.iam.for_request(Class::Issue, caller);
     until_accepted(PROPAGATION_LIMIT, || known(iam.get_user(None)))
         .await
         .map_err(|error| {
@@ -323,8 +330,14 @@ async fn known<T>(answer: impl Future<Output = Result<T, aws::Error>>) -> Result
 }
 
 /// After a failure: what is stored decides which keys may live.
-async fn undo(engine: &Engine, storage: &dyn Storage, work: &StaticRotation, entry: &WalId) {
-    if let Err(error) = settle(engine, storage, work, entry).await {
+async fn undo(
+    engine: &Engine,
+    storage: &dyn Storage,
+    caller: &Caller,
+    work: &StaticRotation,
+    entry: &WalId,
+) {
+    if let Err(error) = settle(engine, storage, caller, work, entry).await {
         tracing::warn!(static_role = %work.role, %error, "new access key of a failed rotation could not be deleted now; rollback tries again");
     }
 }
@@ -333,13 +346,14 @@ async fn undo(engine: &Engine, storage: &dyn Storage, work: &StaticRotation, ent
 async fn finish(
     engine: &Engine,
     storage: &dyn Storage,
+    caller: &Caller,
     work: &StaticRotation,
     entry: &WalId,
 ) -> Option<String> {
     let finished = if work.retired.is_empty() {
         wal::delete(storage, entry).await.map_err(Error::from)
     } else {
-        settle(engine, storage, work, entry).await
+        settle(engine, storage, caller, work, entry).await
     };
     let error = finished.err()?;
     tracing::warn!(static_role = %work.role, %error, "static role rotated, but not tidied up");
@@ -351,9 +365,11 @@ async fn finish(
 async fn settle(
     engine: &Engine,
     storage: &dyn Storage,
+    caller: &Caller,
     work: &StaticRotation,
     entry: &WalId,
 ) -> Result<(), Error> {
-    work.settle(engine, storage, engine.clock.now()).await?;
+    work.settle(engine, storage, caller, engine.clock.now())
+        .await?;
     Ok(wal::delete(storage, entry).await?)
 }

@@ -8,7 +8,8 @@ use tracing::Instrument;
 use super::queue::Ticket;
 use super::record::{ROLES, StaticCredentials, StaticRole};
 use super::rotation::rotate;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
+use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::logical::{Error, HostError, Storage};
 
@@ -16,7 +17,11 @@ use crate::logical::{Error, HostError, Storage};
 const AT_A_TIME: usize = 8;
 
 /// Rotates all roles that are due. One failure stops no other; all are reported together.
-pub(crate) async fn rotate_due(engine: &Engine, storage: &dyn Storage) -> Result<(), Error> {
+pub(crate) async fn rotate_due(
+    engine: &Engine,
+    storage: &dyn Storage,
+    caller: &Caller,
+) -> Result<(), Error> {
     if !may_write(engine).await? {
         return Ok(());
     }
@@ -29,7 +34,7 @@ pub(crate) async fn rotate_due(engine: &Engine, storage: &dyn Storage) -> Result
         .map(|ticket| async {
             let role = ticket.role().to_owned();
             let span = tracing::info_span!("rotation", static_role = %role);
-            let rotated = rotate_if_due(engine, storage, ticket).instrument(span);
+            let rotated = rotate_if_due(engine, storage, caller, ticket).instrument(span);
             rotated.await.map_err(|error| (role, error))
         })
         .buffer_unordered(AT_A_TIME)
@@ -124,6 +129,7 @@ async fn due_time(
 async fn rotate_if_due(
     engine: &Engine,
     storage: &dyn Storage,
+    caller: &Caller,
     ticket: Ticket,
 ) -> Result<(), Error> {
     let name = ticket.role();
@@ -140,7 +146,7 @@ async fn rotate_if_due(
         return Ok(());
     }
     let account = static_roles
-        .connect(engine, storage, &role, Purpose::Background)
+        .connect(engine, storage, &role, Class::Background, caller)
         .await?;
     account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = rotate(engine, storage, account, &role, Some(&stored)).await?;

@@ -10,8 +10,9 @@ use super::accounts::{Account, CrossAccount};
 use super::keys::UserKeys;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::needed_by_others;
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, ErrorKind, InvalidName, UserName};
+use crate::caller::Caller;
 use crate::engine::error::failed;
 use crate::engine::rollback::CLOCK_TOLERANCE;
 use crate::engine::{Engine, access_keys};
@@ -58,11 +59,12 @@ impl StaticRotation {
         &self,
         engine: &Engine,
         storage: &dyn Storage,
+        caller: &Caller,
         created_at: OffsetDateTime,
     ) -> Result<(), Error> {
         let _role = engine.static_roles.locks.lock(&self.role).await;
         let _user = engine.static_roles.user_locks.lock(&self.user_id).await;
-        self.settle(engine, storage, created_at).await
+        self.settle(engine, storage, caller, created_at).await
     }
 
     /// Deletes every key of this rotation that has no right to live. The caller holds the locks of
@@ -71,6 +73,7 @@ impl StaticRotation {
         &self,
         engine: &Engine,
         storage: &dyn Storage,
+        caller: &Caller,
         created_at: OffsetDateTime,
     ) -> Result<(), Error> {
         let role = StaticRole::load(storage, &self.role).await?;
@@ -89,7 +92,7 @@ impl StaticRotation {
         let user_name = UserName::new(user_name).map_err(invalid)?;
         let accounts = &engine.static_roles.accounts;
         let account = accounts
-            .connect(&engine.clients, storage, account, Purpose::Background)
+            .connect(&engine.clients, storage, account, Class::Background, caller)
             .await?;
 
         let dead = match &self.new_access_key {

@@ -10,7 +10,8 @@ use super::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, EXTERNAL_ID, NAME, ROTATION_PERIOD, SINGLE_KEY,
     USERNAME, answer,
 };
-use crate::aws::limit::Purpose;
+use crate::aws::limit::Class;
+use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::framework::{Answer, Field, FieldData, FieldValue};
 use crate::logical::{Error, Request, Storage};
@@ -20,6 +21,7 @@ const SHORTEST_PERIOD: Duration = Duration::from_mins(1);
 
 pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let storage = &*request.storage;
+    let caller = request.caller.committed();
     let name = data.value(&NAME);
     let _role = engine.static_roles.locks.lock(&name).await;
     let before = StaticRole::load(storage, &name).await?;
@@ -27,16 +29,21 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
     if let Some(before) = before
         && let Some(stored) = StaticCredentials::load(storage, &name).await?
     {
-        return update(&engine, storage, &before, role, stored).await;
+        return update(&engine, storage, &caller, &before, role, stored).await;
     }
-    take_over(&engine, storage, role).await
+    take_over(&engine, storage, &caller, role).await
 }
 
 /// Makes the first access key. A role of which AWS refuses a step is not stored.
-async fn take_over(engine: &Engine, storage: &dyn Storage, mut role: StaticRole) -> Answer {
+async fn take_over(
+    engine: &Engine,
+    storage: &dyn Storage,
+    caller: &Caller,
+    mut role: StaticRole,
+) -> Answer {
     let account = engine
         .static_roles
-        .connect(engine, storage, &role, Purpose::Issue)
+        .connect(engine, storage, &role, Class::Issue, caller)
         .await?;
     role.id = account.check_user(&role.user_name()?, &role.id).await?;
     let rotated = rotate(engine, storage, account, &role, None).await?;
@@ -49,6 +56,7 @@ async fn take_over(engine: &Engine, storage: &dyn Storage, mut role: StaticRole)
 async fn update(
     engine: &Engine,
     storage: &dyn Storage,
+    caller: &Caller,
     before: &StaticRole,
     role: StaticRole,
     mut stored: StaticCredentials,
@@ -56,7 +64,7 @@ async fn update(
     if role.username != before.username || role.account != before.account {
         let account = engine
             .static_roles
-            .connect(engine, storage, &role, Purpose::Issue)
+            .connect(engine, storage, &role, Class::Issue, caller)
             .await?;
         account.check_user(&role.user_name()?, &role.id).await?;
     }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::object;
+use crate::caller::Caller;
 use crate::clock::{Clock, ManualClock};
 use crate::framework::wal::WalEntry;
 use crate::framework::{
@@ -80,7 +81,11 @@ impl Lifecycle for Shop {
         Ok(())
     }
 
-    async fn periodic(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+    async fn periodic(
+        self: Arc<Self>,
+        _storage: Arc<dyn Storage>,
+        _caller: Caller,
+    ) -> Result<(), Error> {
         self.note("periodic");
         self.periodic_error
             .lock()
@@ -92,6 +97,7 @@ impl Lifecycle for Shop {
     async fn roll_back(
         self: Arc<Self>,
         _storage: Arc<dyn Storage>,
+        _caller: Caller,
         entry: WalEntry,
     ) -> Result<(), Error> {
         match (entry.kind.as_str(), entry.data["code"].as_str()) {

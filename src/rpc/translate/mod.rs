@@ -39,14 +39,20 @@ const RESTARTS_PLUGIN: &str = "connection is shut down";
 /// Go's zero time, year 1.
 const GO_ZERO_TIME: i64 = -62_135_596_800;
 
-/// A request of the host, with the storage of its mount.
-pub(super) fn request(request: wire::Request, storage: Arc<dyn Storage>) -> Result<Request, Error> {
+/// A request of the host, which waits for so long, with the storage of its mount.
+pub(super) fn request(
+    request: wire::Request,
+    told: Option<Duration>,
+    storage: Arc<dyn Storage>,
+) -> Result<Request, Error> {
+    let operation = Operation::from(request.operation.as_str());
     let data = object(&request.data).ok_or_else(|| {
         Error::invalid("the request data is no JSON object, or nested too deeply")
     })?;
     Ok(Request {
         id: request.id,
-        operation: Operation::from(request.operation.as_str()),
+        caller: operation.caller(told),
+        operation,
         path: request.path,
         data,
         secret: request.secret.map(secret).transpose()?,

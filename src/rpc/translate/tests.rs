@@ -15,7 +15,7 @@ fn request_with(data: &str) -> Result<Request, Error> {
         data: data.to_owned(),
         ..wire::Request::default()
     };
-    request(wire, storage())
+    request(wire, None, storage())
 }
 
 fn object_of(value: Value) -> JsonObject {
@@ -80,6 +80,7 @@ fn every_field_that_an_engine_sees_arrives() {
             mount_accessor: "aws_1a2b".to_owned(),
             entity_id: "e1".to_owned(),
         },
+        None,
         storage(),
     )
     .unwrap();
@@ -102,7 +103,7 @@ fn an_unknown_operation_keeps_its_name() {
         ..wire::Request::default()
     };
 
-    let request = request(wire, storage()).unwrap();
+    let request = request(wire, None, storage()).unwrap();
 
     assert_eq!(
         request.operation,
@@ -131,7 +132,7 @@ fn the_lease_of_a_renewal_is_read_in_nanoseconds() {
         ..wire::Request::default()
     };
 
-    let secret = request(wire, storage()).unwrap().secret.unwrap();
+    let secret = request(wire, None, storage()).unwrap().secret.unwrap();
 
     assert_eq!(
         secret.lease,

@@ -5,9 +5,9 @@ async fn mounts_of_one_account_share_its_rate_and_take_turns() {
     let scene = Scene::throttled();
     let (one, other) = (scene.mount(), scene.mount());
 
-    let many = Scene::load(&one, Purpose::Revoke, 400);
+    let many = Scene::load(&one, Class::Removal, 400);
     sleep(Duration::from_secs(2)).await;
-    let few = Scene::load(&other, Purpose::Revoke, 100);
+    let few = Scene::load(&other, Class::Removal, 100);
 
     let (few, many) = (last(few).await, last(many).await);
     // Half the rate for the one that came later, and all that AWS takes for both.
@@ -20,13 +20,13 @@ async fn accounts_have_nothing_to_do_with_each_other() {
     let scene = Scene::throttled();
     let busy = scene.mount();
     let other = scene.mount_with(&scene.aws.in_account("444455556666").admin_key());
-    let load = Scene::load(&busy, Purpose::Revoke, 200);
+    let load = Scene::load(&busy, Class::Removal, 200);
     sleep(Duration::from_secs(1)).await;
     scene.aws.limit_iam(None);
 
     let start = Instant::now();
     other
-        .for_purpose(Purpose::Revoke)
+        .for_request(Class::Removal, &Caller::host(None))
         .get_user(None)
         .await
         .unwrap();
@@ -83,12 +83,12 @@ async fn nothing_starves_while_more_is_asked_for_than_aws_takes() {
     let scene = Scene::throttled();
     let iam = scene.mount();
     // Two minutes of what is most urgent.
-    let issues = Scene::load(&iam, Purpose::Undo, 10);
+    let issues = Scene::load(&iam, Class::Issue, 10);
     let flood = tokio::spawn({
         let iam = iam.clone();
         async move {
             for _ in 0..2400 {
-                let iam = iam.for_purpose(Purpose::Issue);
+                let iam = iam.for_request(Class::Issue, &Caller::client(None));
                 tokio::spawn(async move { iam.get_user(None).await });
                 sleep(Duration::from_millis(25)).await;
             }
@@ -96,8 +96,8 @@ async fn nothing_starves_while_more_is_asked_for_than_aws_takes() {
     });
     sleep(Duration::from_secs(5)).await;
 
-    let removal = Scene::load(&iam, Purpose::Revoke, 10);
-    let background = Scene::load(&iam, Purpose::Background, 10);
+    let removal = Scene::load(&iam, Class::Removal, 10);
+    let background = Scene::load(&iam, Class::Background, 10);
 
     for waiting in [removal, background, issues] {
         let served = last(waiting).await;

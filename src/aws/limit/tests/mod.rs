@@ -16,6 +16,7 @@ use crate::aws::{
     AccessKey, AssumeRoleSource, ClientConfig, CredentialSource, Endpoint, ErrorKind, Iam, Region,
     RoleSessionName, StsAddress, UserName,
 };
+use crate::caller::Caller;
 use crate::clock::ManualClock;
 
 /// What one call takes.
@@ -57,11 +58,11 @@ impl Scene {
     }
 
     /// What uses up the limit: so many requests of one call each.
-    fn load(iam: &AccountIam, purpose: Purpose, requests: usize) -> Vec<JoinHandle<Duration>> {
+    fn load(iam: &AccountIam, class: Class, requests: usize) -> Vec<JoinHandle<Duration>> {
         let start = Instant::now();
         (0..requests)
             .map(|_| {
-                let iam = iam.for_purpose(purpose);
+                let iam = iam.for_request(class, &Caller::host(None));
                 tokio::spawn(async move {
                     iam.get_user(None).await.unwrap();
                     start.elapsed()

@@ -1,8 +1,8 @@
 use crate::aws::limit::queue::{Class, Queue};
 
 const CLASSES: [Class; 4] = [
-    Class::Issue,
     Class::KeyKilling,
+    Class::Issue,
     Class::Removal,
     Class::Background,
 ];

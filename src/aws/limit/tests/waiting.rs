@@ -10,7 +10,7 @@ async fn a_few_calls_at_once_do_not_wait() {
     let scene = Scene::new();
     let iam = scene.mount();
 
-    let served = last(Scene::load(&iam, Purpose::Issue, 10)).await;
+    let served = last(Scene::load(&iam, Class::Issue, 10)).await;
 
     assert_eq!(served, CALL);
 }
@@ -19,19 +19,19 @@ async fn a_few_calls_at_once_do_not_wait() {
 async fn a_waiter_that_goes_away_frees_its_place() {
     let scene = Scene::throttled();
     let iam = scene.mount();
-    for waiting in Scene::load(&iam, Purpose::Revoke, 1000) {
+    for waiting in Scene::load(&iam, Class::Removal, 1000) {
         // Some are on their way, most wait.
         if !waiting.is_finished() {
             waiting.abort();
         }
     }
-    let gone = Scene::load(&iam, Purpose::Revoke, 1000);
+    let gone = Scene::load(&iam, Class::Removal, 1000);
     sleep(Duration::from_secs(3)).await;
     gone.iter().for_each(JoinHandle::abort);
     sleep(CALL).await;
     assert!(iam.limiter.is_idle());
 
-    let served = last(Scene::load(&iam, Purpose::Revoke, 1)).await;
+    let served = last(Scene::load(&iam, Class::Removal, 1)).await;
 
     assert!(served <= Duration::from_secs(1), "{served:?}");
 }
@@ -41,7 +41,7 @@ async fn a_panic_during_a_call_leaves_no_permit_behind() {
     let scene = Scene::new();
     let iam = scene.mount();
     for _ in 0..20 {
-        let iam = iam.for_purpose(Purpose::Issue);
+        let iam = iam.for_request(Class::Issue, &Caller::client(None));
         let panics = async move {
             iam.call::<()>("iam:GetUser", || panic!("a fault in the client"))
                 .await
@@ -50,7 +50,7 @@ async fn a_panic_during_a_call_leaves_no_permit_behind() {
     }
 
     assert!(iam.limiter.is_idle());
-    assert_eq!(last(Scene::load(&iam, Purpose::Issue, 10)).await, CALL);
+    assert_eq!(last(Scene::load(&iam, Class::Issue, 10)).await, CALL);
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,14 +61,15 @@ async fn the_time_of_a_request_begins_with_the_request() {
         .inject(FaultRule::on("*", Fault::Code("Throttling")));
     let iam = scene.mount();
 
-    for (purpose, patience) in [
-        (Purpose::Issue, 60),
-        (Purpose::Undo, 15),
-        (Purpose::Revoke, 75),
-        (Purpose::Background, 30),
+    let of_client = || iam.for_request(Class::Issue, &Caller::client(None));
+    let of_host = || iam.for_request(Class::Removal, &Caller::host(None));
+    for (phase, iam, patience) in [
+        ("beginning", of_client().beginning(), 36),
+        ("finishing", of_client().finishing(), 45),
+        ("undoing", of_client().undoing(), 54),
+        ("of the host", of_host(), 84),
     ] {
         let start = Instant::now();
-        let iam = iam.for_purpose(purpose);
         sleep(Duration::from_secs(10)).await;
         let error = iam.delete_user(&user("u")).await.unwrap_err();
 
@@ -77,7 +78,7 @@ async fn the_time_of_a_request_begins_with_the_request() {
         let elapsed = start.elapsed().as_secs_f64();
         assert!(
             (elapsed - f64::from(patience)).abs() <= 1.5,
-            "{purpose:?}: {elapsed}"
+            "{phase}: {elapsed}"
         );
         // Whoever comes too late is told at once, though not without having asked.
         let late = Instant::now();
@@ -100,7 +101,7 @@ async fn who_was_never_served_is_told_that_aws_throttles() {
     let iam = scene.mount();
     let flood: Vec<_> = (0..200)
         .map(|_| {
-            let iam = iam.for_purpose(Purpose::Issue);
+            let iam = iam.for_request(Class::Issue, &Caller::client(None));
             tokio::spawn(async move { iam.get_user(None).await })
         })
         .collect();
@@ -128,13 +129,13 @@ async fn calls_that_are_not_answered_do_not_hold_up_the_others_for_long() {
         .inject(FaultRule::on("iam:DeleteUser", Fault::HeldBefore));
     let held: Vec<_> = (0..100)
         .map(|_| {
-            let iam = iam.for_purpose(Purpose::Revoke);
+            let iam = iam.for_request(Class::Removal, &Caller::host(None));
             tokio::spawn(async move { iam.delete_user(&user("u")).await })
         })
         .collect();
     sleep(Duration::from_millis(1)).await;
 
-    let served = last(Scene::load(&iam, Purpose::Issue, 1)).await;
+    let served = last(Scene::load(&iam, Class::Issue, 1)).await;
     assert!(served <= Duration::from_secs(1) + CALL, "{served:?}");
 
     sleep(Duration::from_secs(5)).await;
@@ -149,11 +150,11 @@ async fn an_operation_that_aws_always_throttles_does_not_take_the_turns_of_other
     scene
         .aws
         .inject(FaultRule::on("iam:DeleteUser", Fault::Code("Throttling")));
-    let stuck = iam.for_purpose(Purpose::Issue);
+    let stuck = iam.for_request(Class::Issue, &Caller::client(None));
     let stuck = tokio::spawn(async move { stuck.delete_user(&user("u")).await });
     sleep(Duration::from_secs(5)).await;
 
-    let served = last(Scene::load(&iam, Purpose::Background, 50)).await;
+    let served = last(Scene::load(&iam, Class::Background, 50)).await;
 
     assert!(served <= Duration::from_secs(20), "{served:?}");
     stuck.await.unwrap().unwrap_err();
@@ -182,7 +183,7 @@ async fn only_what_iam_itself_throttles_slows_calls_to_iam() {
     let start = Instant::now();
 
     let error = assumed
-        .for_purpose(Purpose::Issue)
+        .for_request(Class::Issue, &Caller::client(None))
         .get_user(None)
         .await
         .unwrap_err();
@@ -191,7 +192,7 @@ async fn only_what_iam_itself_throttles_slows_calls_to_iam() {
     assert_eq!(start.elapsed(), CALL);
     let iam = scene.mount_with(&key);
     assert!(Arc::ptr_eq(&iam.limiter, &assumed.limiter));
-    assert_eq!(last(Scene::load(&iam, Purpose::Issue, 10)).await, CALL);
+    assert_eq!(last(Scene::load(&iam, Class::Issue, 10)).await, CALL);
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,12 +203,12 @@ async fn an_access_key_dies_before_anything_else_is_removed() {
         scene.aws.add_user(name);
         scene.aws.add_access_key(name);
     }
-    let load = Scene::load(&iam, Purpose::Revoke, 100);
+    let load = Scene::load(&iam, Class::Removal, 100);
     sleep(Duration::from_secs(2)).await;
     scene.aws.forget_calls();
 
     let ended = join_all(["a", "b", "c"].map(async |name| {
-        let iam = iam.for_purpose(Purpose::Background);
+        let iam = iam.for_request(Class::Background, &Caller::host(None));
         let keys = iam.list_access_keys(&user(name)).await.unwrap();
         let id = &keys[0].access_key_id;
         iam.delete_access_key(&user(name), id).await.unwrap();

@@ -49,12 +49,6 @@ impl Scene {
     }
 }
 
-/// The work, unless the process is killed meanwhile.
-async fn unless_killed<F: Future>(work: F) -> Option<F::Output> {
-    // Time is paused: it passes only when nothing else can happen.
-    tokio::time::timeout(HOUR, work).await.ok()
-}
-
 /// Runs `work` once for every moment at which it can be killed; then a new process takes over.
 async fn killed_at_each_call(
     scene: Scene,
@@ -66,7 +60,7 @@ async fn killed_at_each_call(
         loop {
             let mut mount = scene.set().await;
             mount.aws().die_after(calls, at);
-            let survived = unless_killed(work(&mount)).await.is_some();
+            let survived = mount.unless_dead(work(&mount)).await.is_some();
             mount.aws().heal();
             mount.restart().await;
             let moment = format!("{scene:?}, {at:?} after {calls} calls");
@@ -152,7 +146,7 @@ async fn a_creation_leaves_a_whole_role_or_nothing() {
                     json!({"username": "jane", "rotation_period": "24h", "single_key": single_key});
 
                 let write = mount.send(Operation::Update, "static-roles/app", data);
-                let survived = unless_killed(write).await.is_some();
+                let survived = mount.unless_dead(write).await.is_some();
 
                 mount.aws().heal();
                 mount.restart().await;
@@ -215,7 +209,7 @@ async fn a_creation_can_be_repeated_at_once() {
         mount.aws().die_after(calls, Fault::HeldAfter);
         let data = json!({"username": "jane", "rotation_period": "24h"});
         let write = mount.send(Operation::Update, "static-roles/app", data.clone());
-        let survived = unless_killed(write).await.is_some();
+        let survived = mount.unless_dead(write).await.is_some();
         mount.aws().heal();
         mount.restart().await;
 
@@ -243,7 +237,7 @@ async fn a_delete_can_be_repeated() {
         let mut mount = Scene::Steady.set().await;
         mount.aws().die_after(calls, Fault::HeldAfter);
         let delete = mount.send(Operation::Delete, "static-roles/app", json!({}));
-        let survived = unless_killed(delete).await.is_some();
+        let survived = mount.unless_dead(delete).await.is_some();
         mount.aws().heal();
         mount.restart().await;
 
@@ -268,7 +262,7 @@ async fn the_renewed_role_of_another_user_is_not_touched_by_what_was_left_of_the
     mount.aws().die_after(2, Fault::HeldAfter);
     let data = |name| json!({"username": name, "rotation_period": "24h"});
     let write = mount.send(Operation::Update, "static-roles/app", data("jane"));
-    assert!(unless_killed(write).await.is_none());
+    assert!(mount.unless_dead(write).await.is_none());
     mount.aws().heal();
     mount.restart().await;
     assert_eq!(mount.keys_of("jane").len(), 1);
