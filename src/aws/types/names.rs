@@ -113,6 +113,30 @@ name! {
     AccessKeyId, "access key id", 1..=128, VISIBLE
 }
 
+impl AccessKeyId {
+    /// The 12 digits of the AWS account that the key belongs to, where the id tells.
+    ///
+    /// Behind the prefix of four letters stand 80 bits in base 32. Since about 2019 the first is 1
+    /// and the 40 after it are the account's id; in older ids, the first is 0.
+    pub fn account(&self) -> Option<String> {
+        const LENGTH: usize = 20;
+        const ACCOUNTS: u64 = 1_000_000_000_000;
+        let digits = self.0.get(4..).filter(|_| self.0.len() == LENGTH)?;
+        // Nine digits hold the first 45 bits.
+        let bits = digits.bytes().take(9).try_fold(0, |bits, digit| {
+            let value = match digit {
+                b'A'..=b'Z' => digit - b'A',
+                b'2'..=b'7' => digit - b'2' + 26,
+                _ => return None,
+            };
+            Some(bits << 5 | u64::from(value))
+        })?;
+        let is_new = bits >> 44 == 1;
+        let id = bits >> 4 & ((1 << 40) - 1);
+        (is_new && id < ACCOUNTS).then(|| format!("{id:012}"))
+    }
+}
+
 name! {
     /// A multi-factor device: the serial number of a hardware device, or an ARN (`serialNumberType`).
     MfaSerialNumber, "MFA serial number", 1..=256, VISIBLE
@@ -233,5 +257,26 @@ mod tests {
             "arn:aws:iam::123456789012:u2f/user/alice/key-1"
         ));
         assert!(!is_virtual("GAHT12345678"));
+    }
+
+    #[test]
+    fn newer_access_key_ids_tell_the_account() {
+        for (id, account) in [
+            ("AKIARTX3GSDSVAAAAAAA", Some("111122223333")),
+            ("ASIARTX3GSDSV7654321", Some("111122223333")),
+            // Older, longer, shorter, of other characters, and of no account.
+            ("AKIAIOSFODNN7EXAMPLE", None),
+            ("AKIARTX3GSDSVAAAAAAAA", None),
+            ("AKIARTX3GSDSV", None),
+            ("AKIARTX0GSDSVAAAAAAA", None),
+            ("AKIA7777777777777777", None),
+            ("test", None),
+            ("äÖ", None),
+            ("aaaäaaaaaaaaaaaaaaa", None),
+        ] {
+            // AWS's word is taken for an id, so its characters are not certain.
+            let id = AccessKeyId::from_aws(id);
+            assert_eq!(id.account().as_deref(), account, "{id}");
+        }
     }
 }
