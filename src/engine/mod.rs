@@ -12,6 +12,7 @@ mod config_root;
 mod creds;
 mod error;
 mod iam_user_removal;
+mod issued;
 mod kept;
 mod locks;
 mod policies;
@@ -32,9 +33,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::join;
 
 use self::clients::ClientCache;
 use self::config_lease::LeaseConfig;
+use self::issued::Register;
 use self::kept::Kept;
 use self::locks::NameLocks;
 use self::roles::RoleRecord;
@@ -43,8 +46,8 @@ use crate::aws::Connector;
 use crate::aws::limit::Limits;
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::framework::wal::{WAL_PREFIX, WalEntry};
-use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path};
+use crate::framework::wal::{Life, WAL_PREFIX, WalEntry};
+use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path, Undone};
 use crate::logical::{
     self, BackendConfig, Error, Factory, Request, SpecialPaths, Storage, SystemView,
 };
@@ -74,6 +77,10 @@ pub(crate) struct Engine {
     /// By its key, also where nothing is stored.
     lease_config: Kept<LeaseConfig>,
     static_roles: StaticRoles,
+    /// The users that were made for leases.
+    issued: Register,
+    /// Whose work WAL entries are.
+    life: Life,
     clock: Arc<dyn Clock>,
     system: Arc<dyn SystemView>,
 }
@@ -100,7 +107,11 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
             // Whatever the mount's type is called, clients are generated from these ids.
             .operation_prefix("aws")
             .special_paths(SpecialPaths {
-                local_storage: vec![WAL_PREFIX.to_owned()],
+                local_storage: vec![
+                    WAL_PREFIX.to_owned(),
+                    issued::PREFIX.to_owned(),
+                    issued::WATCH_KEY.to_owned(),
+                ],
                 seal_wrap_storage: vec![
                     config_root::KEY.to_owned(),
                     static_roles::CREDENTIALS.to_owned(),
@@ -123,7 +134,16 @@ impl Lifecycle for Engine {
         storage: Arc<dyn Storage>,
         caller: Caller,
     ) -> Result<(), Error> {
-        static_roles::rotate_due(&self, &*storage, &caller).await
+        let (rotated, swept) = join!(
+            static_roles::rotate_due(&self, &*storage, &caller),
+            issued::sweep(&self, &*storage, &caller),
+        );
+        match (rotated, swept) {
+            (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
+                Err(Error::Internal(format!("{one}; {other}")))
+            }
+            (rotated, swept) => swept.and(rotated),
+        }
     }
 
     async fn roll_back(
@@ -131,8 +151,12 @@ impl Lifecycle for Engine {
         storage: Arc<dyn Storage>,
         caller: Caller,
         entry: WalEntry,
-    ) -> Result<(), Error> {
+    ) -> Result<Undone, Error> {
         self.undo(&*storage, &caller, entry).await
+    }
+
+    fn is_abandoned(&self, entry: &WalEntry) -> bool {
+        self.life.is_after(entry) || issued::is_condemned(entry)
     }
 
     async fn invalidate_key(&self, key: &str) {
@@ -150,6 +174,10 @@ impl Lifecycle for Engine {
 
     async fn rotate(self: Arc<Self>, request: Request) -> Answer {
         rotate_root::rotate(&self, &request).await.map(Some)
+    }
+
+    async fn cleanup(self: Arc<Self>, storage: Arc<dyn Storage>) {
+        self.issued.close(&*storage).await;
     }
 }
 
@@ -197,6 +225,8 @@ impl Factory for EngineFactory {
             role_locks: NameLocks::default(),
             lease_config: Kept::new(1),
             static_roles: StaticRoles::new(Arc::clone(&self.clock)),
+            issued: Register::begin(&*self.clock),
+            life: Life::default(),
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),
         };

@@ -2,24 +2,19 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::Engine;
-use super::error::failed;
-use super::iam_user_removal::{Removal, remove_all};
+use super::issued;
 use super::rotate_root::{self, RootRotation};
 use super::static_roles::StaticRotation;
-use crate::aws::limit::{Class, LimitedIam};
-use crate::aws::{ErrorKind, Iam, UserName};
 use crate::caller::Caller;
+use crate::framework::Undone;
 use crate::framework::wal::{self, WalEntry, WalId};
 use crate::logical::{Error, Storage, StorageError};
 
-/// The kind that the Go engines know: an IAM user that is being made.
-const USER: &str = "user";
 const ROOT_ROTATION: &str = "root_rotation";
 const STATIC_ROTATION: &str = "static_rotation";
 
@@ -29,19 +24,10 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_mins(5);
 /// Work that is about to begin at AWS.
 #[derive(Debug)]
 pub(super) enum Work<'a> {
-    /// An IAM user will be made.
-    User(&'a UserName),
     /// The root access key will be replaced.
     RootRotation(&'a RootRotation),
     /// The access key of a static role will be replaced.
     StaticRotation(&'a StaticRotation),
-}
-
-/// The data of a [`USER`] entry; keys as in the Go engines, which read them in any case.
-#[derive(Deserialize)]
-struct UserRecord {
-    #[serde(rename = "UserName", alias = "username", alias = "user_name")]
-    user_name: String,
 }
 
 impl Engine {
@@ -53,12 +39,11 @@ impl Engine {
     ) -> Result<WalId, StorageError> {
         let now = self.clock.now();
         match work {
-            Work::User(name) => {
-                wal::put(storage, USER, &json!({ "UserName": name.as_str() }), now).await
+            Work::RootRotation(rotation) => {
+                wal::put(storage, ROOT_ROTATION, rotation, now, &self.life).await
             }
-            Work::RootRotation(rotation) => wal::put(storage, ROOT_ROTATION, rotation, now).await,
             Work::StaticRotation(rotation) => {
-                wal::put(storage, STATIC_ROTATION, rotation, now).await
+                wal::put(storage, STATIC_ROTATION, rotation, now, &self.life).await
             }
         }
     }
@@ -69,68 +54,28 @@ impl Engine {
         storage: &dyn Storage,
         caller: &Caller,
         entry: WalEntry,
-    ) -> Result<(), Error> {
+    ) -> Result<Undone, Error> {
         let created_at = OffsetDateTime::from_unix_timestamp(entry.created_at)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         match entry.kind.as_str() {
-            USER => {
-                let user: UserRecord = read(entry.data)?;
-                let Ok(name) = UserName::new(&user.user_name) else {
-                    tracing::warn!(user = %user.user_name, "WAL entry names a user that AWS cannot have");
-                    return Ok(());
-                };
-                let iam = &self.clients.get(storage).await?.iam;
-                let iam = iam.for_request(Class::Background, caller);
-                let undone = remove_half_made_user(&iam, &name, created_at).await?;
-                tracing::info!(user = %name, ?undone, "half-made IAM user rolled back");
-                Ok(())
-            }
+            issued::KIND => return issued::roll_back(self, storage, caller, entry).await,
             ROOT_ROTATION => {
-                rotate_root::roll_back(self, storage, caller, &read(entry.data)?, created_at).await
+                rotate_root::roll_back(self, storage, caller, &read(entry.data)?, created_at)
+                    .await?;
             }
             STATIC_ROTATION => {
                 let rotation: StaticRotation = read(entry.data)?;
-                rotation.roll_back(self, storage, caller, created_at).await
+                rotation
+                    .roll_back(self, storage, caller, created_at)
+                    .await?;
             }
-            _ => Err(Error::internal("unknown type to rollback")),
+            _ => return Err(Error::internal("unknown type to rollback")),
         }
+        Ok(Undone::Certainly)
     }
 }
 
 fn read<T: DeserializeOwned>(data: Value) -> Result<T, Error> {
     serde_json::from_value(data)
         .map_err(|_| Error::internal("the entry's data is not of its kind's form"))
-}
-
-/// What became of a user that is half made, or that may not have been made at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HalfMade {
-    /// It is gone now.
-    Removed,
-    /// AWS does not know it.
-    Unknown,
-    /// The user of that name is older than our work: the name was taken.
-    NotOurs,
-}
-
-/// Removes the user unless it is older than the work, which began at `begun`.
-pub(super) async fn remove_half_made_user(
-    iam: &LimitedIam,
-    name: &UserName,
-    begun: OffsetDateTime,
-) -> Result<HalfMade, Error> {
-    let context = || format!("error removing half-made IAM user {name}");
-    match iam.get_user(Some(name)).await {
-        Ok(user) if user.create_date < begun - CLOCK_TOLERANCE => return Ok(HalfMade::NotOurs),
-        Ok(_) => {}
-        // Without the permission to look, our word that we made it has to do.
-        Err(error) if error.kind() == ErrorKind::Denied => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HalfMade::Unknown),
-        Err(error) => return Err(failed(&context(), &error)),
-    }
-    match remove_all(iam, name).await {
-        Ok(Removal::Removed) => Ok(HalfMade::Removed),
-        Ok(Removal::Unknown) => Ok(HalfMade::Unknown),
-        Err(error) => Err(Error::internal(format!("{}: {error}", context()))),
-    }
 }

@@ -342,6 +342,14 @@ impl TestMount {
             .collect();
         assert!(users.is_empty(), "users left: {users:?}");
         assert_eq!(self.wal(), Vec::<String>::new(), "WAL entries left");
+        assert_eq!(self.issued(), Vec::<String>::new(), "users in the register");
+    }
+
+    /// The users in the register.
+    pub(super) fn issued(&self) -> Vec<String> {
+        let keys = self.storage.keys().into_iter();
+        keys.filter_map(|key| key.strip_prefix("issued/").map(str::to_owned))
+            .collect()
     }
 
     /// How many calls followed one another: the elapsed time in units of one call's time.

@@ -27,6 +27,22 @@ pub(crate) fn parse(text: &str) -> Result<Template, ParseError> {
     })
 }
 
+/// Whether the template gives a new name each time, by chance. What is the same twice in a row is
+/// the same for other requests too.
+pub(crate) fn gives_new_names(template: &Template, clock: &dyn Clock) -> bool {
+    let role = RoleName::named("role");
+    let kind = Kind::Iam {
+        display_name: "token",
+        role: &role,
+    };
+    let name = || {
+        template
+            .render(&fields(&kind), clock, &mut rand::rng())
+            .ok()
+    };
+    matches!((name(), name()), (Some(one), Some(other)) if one != other)
+}
+
 /// The name of an IAM user.
 pub(crate) fn iam_user(
     engine: &Engine,

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::sync::Mutex;
 
 pub use field::{Field, FieldData, FieldSchema};
 pub use field_type::{FieldType, FieldValue};
@@ -37,8 +38,8 @@ use self::pattern::{Captures, PatternError};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::logical::{
-    self, Error, HostError, JsonObject, Operation, READ_ONLY_STORAGE, Request, Response,
-    SpecialPaths, Storage, SystemView,
+    self, Error, JsonObject, Operation, READ_ONLY_STORAGE, Request, Response, SpecialPaths,
+    Storage, SystemView, if_offered,
 };
 
 /// What an engine does beside answering its paths. Every method may be left out.
@@ -58,14 +59,19 @@ pub trait Lifecycle: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Undoes the work that a WAL entry speaks of; `Ok` deletes the entry.
+    /// Undoes the work that a WAL entry speaks of.
     async fn roll_back(
         self: Arc<Self>,
         _storage: Arc<dyn Storage>,
         _caller: Caller,
         _entry: wal::WalEntry,
-    ) -> Result<(), Error> {
+    ) -> Result<Undone, Error> {
         Err(Error::internal("unknown type to rollback"))
+    }
+
+    /// Whether an entry need not wait for the age of all others, because nobody works on it any more.
+    fn is_abandoned(&self, _entry: &wal::WalEntry) -> bool {
+        false
     }
 
     /// Another node changed what is stored under `key`.
@@ -76,8 +82,17 @@ pub trait Lifecycle: Send + Sync + 'static {
         Err(Error::UnsupportedOperation)
     }
 
-    /// The mount goes away.
-    async fn cleanup(&self) {}
+    /// The mount goes away. Storage may be gone already.
+    async fn cleanup(self: Arc<Self>, _storage: Arc<dyn Storage>) {}
+}
+
+/// What became of work that is rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// Nothing is left, and the entry goes.
+    Certainly,
+    /// Nothing is seen now, but it is too early to be sure: the entry stays.
+    LookAgain,
 }
 
 /// All that an engine declares, shared by its mounts.
@@ -167,6 +182,7 @@ pub struct Backend<S> {
     clock: Arc<dyn Clock>,
     /// Whether the host has said that this node is no standby.
     active: AtomicBool,
+    rolling_back: Mutex<()>,
 }
 
 impl<S: Lifecycle> Backend<S> {
@@ -183,6 +199,7 @@ impl<S: Lifecycle> Backend<S> {
             system,
             clock,
             active: AtomicBool::new(false),
+            rolling_back: Mutex::new(()),
         }
     }
 
@@ -259,14 +276,6 @@ impl<S: Lifecycle> Backend<S> {
     }
 }
 
-/// A host without the call answers what a host without the feature would.
-fn if_offered<T: Default>(answer: Result<T, HostError>) -> Result<T, HostError> {
-    match answer {
-        Err(HostError::Unsupported(_)) => Ok(T::default()),
-        other => other,
-    }
-}
-
 #[async_trait]
 impl<S: Lifecycle> logical::Backend for Backend<S> {
     fn special_paths(&self) -> SpecialPaths {
@@ -291,19 +300,24 @@ impl<S: Lifecycle> logical::Backend for Backend<S> {
                 found.revoke(state, request, secret).await
             }
             Operation::Rollback => {
-                rollback::run(
-                    &state,
-                    &request,
-                    self.clock.now(),
-                    self.declaration.wal_rollback_min_age,
-                )
-                .await?;
+                // The host gives up a tick after a while and sends the next while ours goes on.
+                let Ok(_alone) = self.rolling_back.try_lock() else {
+                    return Ok(None);
+                };
+                let youngest = self.clock.now() - self.declaration.wal_rollback_min_age;
+                rollback::run(&state, &request, youngest).await?;
                 Ok(None)
             }
             Operation::Rotate => state.rotate(request).await,
             Operation::Help => self.help(&request).await,
             _ => self.answer(request).await,
         }
+    }
+
+    async fn abandon(&self, mut request: Request) -> Result<(), Error> {
+        let (found, secret) = secret_type::find(&self.declaration.secret_types, &mut request)?;
+        let state = Arc::clone(&self.state);
+        found.abandon(state, request, secret).await.map(drop)
     }
 
     async fn handle_existence_check(&self, mut request: Request) -> Result<Option<bool>, Error> {
@@ -322,8 +336,8 @@ impl<S: Lifecycle> logical::Backend for Backend<S> {
         self.state.invalidate_key(key).await;
     }
 
-    async fn cleanup(&self) {
-        self.state.cleanup().await;
+    async fn cleanup(&self, storage: Arc<dyn Storage>) {
+        Arc::clone(&self.state).cleanup(storage).await;
     }
 }
 

@@ -1,49 +1,57 @@
-//! The host's timer: periodic work, then the replay of old WAL entries.
+//! The host's timer: periodic work, and the replay of WAL entries.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::{StreamExt, stream, try_join};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
-use super::Lifecycle;
 use super::wal::{self, WalId};
+use super::{Lifecycle, Undone};
 use crate::caller::Caller;
 use crate::logical::{Error, Request, Storage};
 
 /// The key in the request data that asks for young entries too.
 const IMMEDIATE: &str = "immediate";
 
-/// Runs the periodic work and rolls back every entry that is at least `min_age` old. One failure
-/// stops nothing and all of them are reported together, except that a node which may not write
-/// stops at once: it could undo work but not forget the entry.
+/// How many entries are replayed at a time.
+const AT_A_TIME: usize = 8;
+
+/// Runs the periodic work, and rolls back every entry that was made at `youngest` or before, or that
+/// nobody works on any more. One failure stops nothing and all of them are reported together, except
+/// that a node which may not write stops at once: it could undo work but not forget the entry. What
+/// cannot begin in time is left to the next tick.
 pub(super) async fn run<S: Lifecycle>(
     state: &Arc<S>,
     request: &Request,
-    now: OffsetDateTime,
-    min_age: Duration,
+    youngest: OffsetDateTime,
 ) -> Result<(), Error> {
-    let storage = &request.storage;
-    let mut failures = Vec::new();
-    let periodic = Arc::clone(state)
-        .periodic(Arc::clone(storage), request.caller.clone())
-        .await;
-    collect(periodic, &mut failures)?;
-    let ids = match wal::list(&**storage).await {
-        Ok(ids) => ids,
-        Err(error) => {
-            collect(Err(error.into()), &mut failures)?;
-            Vec::new()
-        }
-    };
     let youngest = if request.data.contains_key(IMMEDIATE) {
         i64::MAX
     } else {
-        (now - min_age).unix_timestamp()
+        youngest.unix_timestamp()
     };
-    for id in ids {
-        let replayed = replay(state, storage, &request.caller, &id, youngest).await;
-        collect(replayed, &mut failures)?;
-    }
+    let (storage, caller) = (&request.storage, &request.caller);
+    let failures = Mutex::default();
+    let periodic = Arc::clone(state).periodic(Arc::clone(storage), caller.clone());
+    let periodic = async { keep(periodic.await, &failures) };
+    let replays = async {
+        let ids = match wal::list(&**storage).await {
+            Ok(ids) => ids,
+            Err(error) => return keep(Err(error.into()), &failures),
+        };
+        let mut replays = stream::iter(ids)
+            .map(|id| replay(state, storage, caller, id, youngest))
+            .buffer_unordered(AT_A_TIME);
+        while let Some(replayed) = replays.next().await {
+            keep(replayed, &failures)?;
+        }
+        Ok(())
+    };
+    try_join!(periodic, replays)?;
+    let failures = failures
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() {
         Ok(())
     } else {
@@ -53,11 +61,14 @@ pub(super) async fn run<S: Lifecycle>(
 
 /// Keeps a failure for the report. The host reads [`Error::ReadOnly`], so that one is passed on
 /// bare.
-fn collect(outcome: Result<(), Error>, failures: &mut Vec<String>) -> Result<(), Error> {
+fn keep(outcome: Result<(), Error>, failures: &Mutex<Vec<String>>) -> Result<(), Error> {
     match outcome {
         Ok(()) => {}
         Err(error @ Error::ReadOnly(_)) => return Err(error),
-        Err(error) => failures.push(error.to_string()),
+        Err(error) => failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(error.to_string()),
     }
     Ok(())
 }
@@ -67,19 +78,25 @@ async fn replay<S: Lifecycle>(
     state: &Arc<S>,
     storage: &Arc<dyn Storage>,
     caller: &Caller,
-    id: &WalId,
+    id: WalId,
     youngest: i64,
 ) -> Result<(), Error> {
-    let Some(entry) = wal::get(&**storage, id).await? else {
+    if Instant::now() >= caller.begin_by() {
+        return Ok(());
+    }
+    let Some(entry) = wal::get(&**storage, &id).await? else {
         return Ok(());
     };
-    if entry.created_at > youngest {
+    if entry.created_at > youngest && !state.is_abandoned(&entry) {
         return Ok(());
     }
     let context = format!("error rolling back {:?} entry", entry.kind);
-    Arc::clone(state)
+    let undone = Arc::clone(state)
         .roll_back(Arc::clone(storage), caller.clone(), entry)
         .await
         .map_err(|error| error.context(&context))?;
-    Ok(wal::delete(&**storage, id).await?)
+    match undone {
+        Undone::Certainly => Ok(wal::delete(&**storage, &id).await?),
+        Undone::LookAgain => Ok(()),
+    }
 }

@@ -21,6 +21,7 @@ pub struct SecretType<S> {
     name: &'static str,
     renew: LeaseHandler<S>,
     revoke: LeaseHandler<S>,
+    abandon: Option<LeaseHandler<S>>,
 }
 
 impl<S: Send + Sync + 'static> SecretType<S> {
@@ -38,7 +39,22 @@ impl<S: Send + Sync + 'static> SecretType<S> {
             name,
             renew: Box::new(move |state, request, secret| renew(state, request, secret).boxed()),
             revoke: Box::new(move |state, request, secret| revoke(state, request, secret).boxed()),
+            abandon: None,
         }
+    }
+
+    /// What is done instead of a revocation when the host never got to know the lease, and so will
+    /// not try again what fails.
+    #[must_use]
+    pub fn when_abandoned<F, R>(mut self, abandon: F) -> Self
+    where
+        F: Fn(Arc<S>, Request, Secret) -> R + Send + Sync + 'static,
+        R: Future<Output = Answer> + Send + 'static,
+    {
+        self.abandon = Some(Box::new(move |state, request, secret| {
+            abandon(state, request, secret).boxed()
+        }));
+        self
     }
 
     pub(super) async fn renew(&self, state: Arc<S>, request: Request, secret: Secret) -> Answer {
@@ -58,6 +74,11 @@ impl<S: Send + Sync + 'static> SecretType<S> {
 
     pub(super) async fn revoke(&self, state: Arc<S>, request: Request, secret: Secret) -> Answer {
         (self.revoke)(state, request, secret).await
+    }
+
+    pub(super) async fn abandon(&self, state: Arc<S>, request: Request, secret: Secret) -> Answer {
+        let abandon = self.abandon.as_ref().unwrap_or(&self.revoke);
+        abandon(state, request, secret).await
     }
 }
 

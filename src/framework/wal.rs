@@ -30,6 +30,28 @@ pub struct WalEntry {
     /// Unix seconds.
     #[serde(default)]
     pub created_at: i64,
+    /// The [`Life`] that stored it; empty in entries of the Go engines.
+    #[serde(default)]
+    pub life: String,
+}
+
+/// One life of a mount: from its set-up in a process to its end there. What an ended life has begun
+/// nobody works on any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life(String);
+
+/// A life that begins now.
+impl Default for Life {
+    fn default() -> Self {
+        Self(Uuid::new_v4().to_string())
+    }
+}
+
+impl Life {
+    /// Whether another life stored the entry, and said so.
+    pub fn is_after(&self, entry: &WalEntry) -> bool {
+        !entry.life.is_empty() && entry.life != self.0
+    }
 }
 
 #[derive(Serialize)]
@@ -37,6 +59,8 @@ struct Record<'a, T> {
     r#type: &'a str,
     data: &'a T,
     created_at: i64,
+    // The Go engines do not read it.
+    life: &'a str,
 }
 
 /// Stores an entry. To be called before the outside world hears of the work.
@@ -45,12 +69,14 @@ pub async fn put<T: Serialize + Sync>(
     kind: &str,
     data: &T,
     now: OffsetDateTime,
+    life: &Life,
 ) -> Result<WalId, StorageError> {
     let id = WalId(Uuid::new_v4().to_string());
     let record = Record {
         r#type: kind,
         data,
         created_at: now.unix_timestamp(),
+        life: &life.0,
     };
     let text = serde_json::to_vec(&record)
         .map_err(|error| StorageError::Failed(format!("cannot encode WAL entry: {error}")))?;

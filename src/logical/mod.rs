@@ -28,6 +28,7 @@ pub use response::Response;
 pub use storage::{Storage, StorageEntry, StorageError, get_json, put_json};
 pub use system::{
     HostError, IdentityToken, PluginEnvironment, ReplicationState, RotationJob, SystemView,
+    if_offered,
 };
 
 /// One mounted secrets engine (`pb.Backend`).
@@ -52,8 +53,14 @@ pub trait Backend: Send + Sync + 'static {
     /// The storage entry under `key` was changed by another node: forget what was kept of it.
     async fn invalidate_key(&self, key: &str);
 
-    /// The mount goes away or the process ends.
-    async fn cleanup(&self);
+    /// Nobody read the answer that granted the lease in `request`, which is a request to revoke it:
+    /// the host knows no such lease and will never ask to revoke it.
+    async fn abandon(&self, request: Request) -> Result<(), Error> {
+        self.handle_request(request).await.map(drop)
+    }
+
+    /// The mount goes away or the process ends. Storage may be gone already.
+    async fn cleanup(&self, storage: Arc<dyn Storage>);
 }
 
 /// Makes one [`Backend`] per mount.

@@ -58,6 +58,25 @@ impl Request {
             caller,
         }
     }
+
+    /// The same without what was sent, which may be large, and without the lease.
+    #[must_use]
+    pub fn without_content(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            display_name: self.display_name.clone(),
+            mount_point: self.mount_point.clone(),
+            mount_type: self.mount_type.clone(),
+            mount_accessor: self.mount_accessor.clone(),
+            entity_id: self.entity_id.clone(),
+            caller: self.caller.clone(),
+            ..Self::new(
+                self.operation.clone(),
+                self.path.clone(),
+                Arc::clone(&self.storage),
+            )
+        }
+    }
 }
 
 impl fmt::Debug for Request {

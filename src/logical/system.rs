@@ -56,6 +56,14 @@ pub enum HostError {
     Failed(String),
 }
 
+/// A host without the call answers what a host without the feature would.
+pub fn if_offered<T: Default>(answer: Result<T, HostError>) -> Result<T, HostError> {
+    match answer {
+        Err(HostError::Unsupported(_)) => Ok(T::default()),
+        other => other,
+    }
+}
+
 /// A node's part in replication: a set of bits (`consts.ReplicationState`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplicationState(pub u32);

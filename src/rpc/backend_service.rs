@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout_at;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument, Span, error_span};
 
@@ -130,20 +131,30 @@ impl Backend for BackendService {
                 let (span, backend) = (request_span(&request), instance.backend());
                 let (reply, replied) = oneshot::channel();
                 let _line = request.caller.line();
+                let answer_by = request.caller.answer_by();
                 let handle = async move {
-                    let outcome = backend.handle_request(request.clone()).await;
+                    let asked = request.without_content();
+                    let outcome = backend.handle_request(request).await;
                     report(&outcome);
-                    if request.operation == Operation::Rollback {
+                    if asked.operation == Operation::Rollback {
                         // The host's timer, once a minute.
                         memory::give_back();
                     }
-                    unread::deliver(outcome, reply, request, &*backend).await;
+                    unread::deliver(outcome, reply, asked, &*backend).await;
                     Ok(())
                 };
-                match instance.run(span, handle).await {
-                    Ok(()) => replied.await.unwrap_or_else(|_| Err(instances::panicked())),
-                    Err(error) => Err(error),
-                }
+                let handled = instance.run(span, handle);
+                let answered = async {
+                    // Without an outcome it has panicked, and the work says so.
+                    tokio::select! {
+                        Ok(outcome) = replied => outcome,
+                        Err(error) = handled => Err(error),
+                        else => Err(instances::panicked()),
+                    }
+                };
+                timeout_at(answer_by, answered)
+                    .await
+                    .unwrap_or_else(|_| Err(too_late()))
             }
             Err(error) => Err(error),
         };
@@ -199,6 +210,13 @@ async fn make_instance(
     let backend = factory.create(config).await;
     let backend = backend.map_err(|error| error.to_string())?;
     Ok(Instance::new(backend, storage, host, shutdown))
+}
+
+/// Everything that takes long ends by itself before this: AWS's calls have the caller's time.
+fn too_late() -> Error {
+    Error::internal(
+        "the request took too long, and is undone: see the server's log for what held it up",
+    )
 }
 
 fn present<T>(request: Option<T>) -> Result<T, Status> {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::join;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::metadata::MetadataMap;
@@ -134,9 +135,9 @@ impl Instance {
     /// clean up, then cuts the connection to the host.
     pub(super) async fn close(&self) {
         self.work.close();
+        // Beside the requests, which may not end in time.
         let finishing = async {
-            self.work.wait().await;
-            self.backend.cleanup().await;
+            join!(self.work.wait(), self.backend.cleanup(self.storage()));
         };
         if tokio::time::timeout(CLOSING_GRACE, finishing)
             .await

@@ -2,28 +2,16 @@
 //!
 //! The host keeps no lease of such an answer and so will never revoke it, which makes that ours.
 
-use std::time::Duration;
-
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, SystemClock};
 use crate::logical::{Backend, Error, Operation, Request, Response, Secret};
 
-/// Between the tries to revoke, as a host waits between its own.
-const WAITS: [Duration; 6] = [
-    Duration::from_secs(10),
-    Duration::from_secs(20),
-    Duration::from_secs(40),
-    Duration::from_secs(80),
-    Duration::from_secs(160),
-    Duration::from_secs(320),
-];
-
 /// What became of a request.
 pub(super) type Outcome = Result<Option<Response>, Error>;
 
-/// Hands the outcome of `request` to whoever waits for it; when nobody does, what it grants is
-/// revoked.
+/// Hands the outcome of `request`, of which the data is not needed, to whoever waits for it; when
+/// nobody does, the backend is told that what it grants is abandoned.
 pub(super) async fn deliver(
     outcome: Outcome,
     to: oneshot::Sender<Outcome>,
@@ -44,23 +32,16 @@ pub(super) async fn deliver(
     // As the host would have noted it down.
     lease.issue_time = Some(SystemClock.now());
     let revocation = Request {
+        caller: Operation::Revoke.caller(None),
         operation: Operation::Revoke,
-        data: unread.data,
         secret: Some(Secret { lease, ..granted }),
         ..request
     };
-    let mut waits = WAITS.iter();
-    loop {
-        let Err(error) = backend.handle_request(revocation.clone()).await else {
-            tracing::info!("nobody waited for the answer, so what it granted is revoked");
-            return;
-        };
-        let Some(wait) = waits.next() else {
-            tracing::error!(%error, "nobody waited for the answer, and what it granted could not be revoked: do it by hand");
-            return;
-        };
-        tracing::warn!(%error, ?wait, "nobody waited for the answer, and what it granted cannot be revoked now");
-        tokio::time::sleep(*wait).await;
+    match backend.abandon(revocation).await {
+        Ok(()) => tracing::info!("nobody waited for the answer, so what it granted is revoked"),
+        Err(error) => {
+            tracing::warn!(%error, "nobody waited for the answer, and what it granted cannot be revoked now");
+        }
     }
 }
 
@@ -75,14 +56,13 @@ mod tests {
     use crate::logical::testing::InMemoryStorage;
     use crate::logical::{SpecialPaths, Storage};
 
-    /// A backend that fails to revoke for so many times.
-    struct Stubborn {
-        failures: usize,
-        revocations: AtomicUsize,
+    #[derive(Default)]
+    struct Counting {
+        abandoned: AtomicUsize,
     }
 
     #[async_trait]
-    impl Backend for Stubborn {
+    impl Backend for Counting {
         fn special_paths(&self) -> SpecialPaths {
             SpecialPaths::default()
         }
@@ -91,14 +71,16 @@ mod tests {
             Ok(())
         }
 
-        async fn handle_request(&self, request: Request) -> Outcome {
+        async fn handle_request(&self, _request: Request) -> Outcome {
+            Ok(None)
+        }
+
+        async fn abandon(&self, request: Request) -> Result<(), Error> {
             assert_eq!(request.operation, Operation::Revoke);
             assert!(request.secret.unwrap().lease.issue_time.is_some());
-            let before = self.revocations.fetch_add(1, Ordering::Relaxed);
-            if before < self.failures {
-                return Err(Error::internal("not now"));
-            }
-            Ok(None)
+            assert!(request.caller.waits());
+            self.abandoned.fetch_add(1, Ordering::Relaxed);
+            Ok(())
         }
 
         async fn handle_existence_check(&self, _request: Request) -> Result<Option<bool>, Error> {
@@ -107,43 +89,41 @@ mod tests {
 
         async fn invalidate_key(&self, _key: &str) {}
 
-        async fn cleanup(&self) {}
+        async fn cleanup(&self, _storage: Arc<dyn Storage>) {}
     }
 
-    async fn revocations(outcome: Outcome, failures: usize) -> usize {
-        let backend = Stubborn {
-            failures,
-            revocations: AtomicUsize::new(0),
-        };
+    async fn abandoned(operation: Operation, outcome: Outcome) -> usize {
+        let backend = Counting::default();
         let storage = Arc::new(InMemoryStorage::default());
-        let request = Request::new(Operation::Read, "creds/deploy", storage);
+        let request = Request::new(operation, "creds/deploy", storage);
+        drop(request.caller.line());
         let (reply, hung_up) = oneshot::channel();
         drop(hung_up);
         deliver(outcome, reply, request, &backend).await;
-        backend.revocations.into_inner()
+        backend.abandoned.into_inner()
     }
 
-    fn granted() -> Response {
-        Response {
+    fn granted() -> Outcome {
+        Ok(Some(Response {
             secret: Some(Secret::default()),
             ..Response::default()
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_nobody_reads_is_abandoned_with_the_time_to_revoke_it() {
+        assert_eq!(abandoned(Operation::Read, granted()).await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_grants_nothing_new_abandons_nothing() {
+        for (operation, outcome) in [
+            (Operation::Renew, granted()),
+            (Operation::Read, Ok(None)),
+            (Operation::Read, Ok(Some(Response::default()))),
+            (Operation::Read, Err(Error::UnsupportedPath)),
+        ] {
+            assert_eq!(abandoned(operation, outcome).await, 0);
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_nobody_reads_is_revoked_as_often_as_a_host_tries() {
-        assert_eq!(revocations(Ok(Some(granted())), 0).await, 1);
-        assert_eq!(revocations(Ok(Some(granted())), 3).await, 4);
-        assert_eq!(
-            revocations(Ok(Some(granted())), usize::MAX).await,
-            WAITS.len() + 1
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_grants_nothing_needs_no_revocation() {
-        assert_eq!(revocations(Ok(None), 0).await, 0);
-        assert_eq!(revocations(Ok(Some(Response::default())), 0).await, 0);
-        assert_eq!(revocations(Err(Error::UnsupportedPath), 0).await, 0);
     }
 }

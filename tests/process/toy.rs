@@ -239,7 +239,7 @@ impl Backend for Toy {
         self.invalidated.lock().unwrap().push(key.to_owned());
     }
 
-    async fn cleanup(&self) {
+    async fn cleanup(&self, _storage: Arc<dyn Storage>) {
         self.gates.cleaned_up.fetch_add(1, Ordering::SeqCst);
     }
 }

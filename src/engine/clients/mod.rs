@@ -16,7 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use self::sts::StsCandidates;
 use crate::aws::limit::MountLimits;
 use crate::aws::{
-    self, AccountIam, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector,
+    self, AccessKeyId, AccountIam, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector,
     CredentialSource, IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError,
     WebIdentitySource,
 };
@@ -92,8 +92,13 @@ impl ClientCache {
         let iam = self.limits.iam(&*self.connector, &iam);
         let iam = iam.map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials)?;
+        let names = usernames::parse(&root.username_template);
+        let names_are_new = names
+            .as_ref()
+            .is_ok_and(|names| usernames::gives_new_names(names, &*self.clock));
         Ok(Connected {
-            names: usernames::parse(&root.username_template),
+            names,
+            names_are_new,
             root,
             iam,
             sts: StsCandidates::new(Arc::clone(&self.connector), sts),
@@ -230,6 +235,8 @@ pub(crate) struct Connected {
     pub(crate) root: RootConfig,
     /// The configuration's `username_template`; whoever needs a name reports what is wrong with it.
     pub(crate) names: Result<Template, ParseError>,
+    /// Whether no two users get the same name.
+    pub(crate) names_are_new: bool,
     /// IAM of the account.
     pub(crate) iam: AccountIam,
     sts: StsCandidates,
@@ -255,6 +262,37 @@ impl Connected {
             Err(_) => Err(()),
         };
         self.caller.get_or_try_init(ask).await.ok()
+    }
+
+    /// The AWS account, where the access key id tells it.
+    pub(crate) fn key_account(&self) -> Option<String> {
+        AccessKeyId::new(&self.root.access_key).ok()?.account()
+    }
+
+    /// The AWS account; `None` when neither the access key id nor AWS tells it.
+    pub(crate) async fn account(&self) -> Option<String> {
+        match self.key_account() {
+            Some(account) => Some(account),
+            None => {
+                let caller = self.caller().await?;
+                Some(caller.account.clone())
+            }
+        }
+    }
+
+    /// Refuses to touch a user of another AWS account than ours: one of the same name here is
+    /// somebody else's, and that there is none says nothing. Where one of the two accounts is not
+    /// known (empty), they are taken to be the same.
+    pub(crate) async fn must_be_of(&self, account: &str, user: &str) -> Result<(), Error> {
+        if account.is_empty() {
+            return Ok(());
+        }
+        match self.account().await {
+            Some(ours) if ours != account => Err(Error::internal(format!(
+                "IAM user {user} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}: write credentials of account {account} to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.

@@ -15,14 +15,14 @@ use crate::aws::{
     self, AccessKey, Arn, CreateUser, ErrorKind, GroupName, Iam, InvalidName, PolicyName, User,
     UserName,
 };
+use crate::caller::Caller;
 use crate::engine::clients::Connected;
 use crate::engine::config_lease::LeaseConfig;
 use crate::engine::error::refused;
-use crate::engine::iam_user_removal::{Attached, Removal, remove_known};
+use crate::engine::iam_user_removal::{Attached, remove_known};
+use crate::engine::issued::{self, Making, Planned};
 use crate::engine::roles::{self, RoleName, RoleRecord};
-use crate::engine::rollback::{HalfMade, Work, remove_half_made_user};
 use crate::engine::{Engine, busy, usernames};
-use crate::framework::wal::{self, WalId};
 use crate::logical::{Error, JsonObject, Request, Response, Storage};
 use crate::secret::ExposeSecret;
 
@@ -98,30 +98,49 @@ pub(super) async fn generate(
     let blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
     let clients = engine.clients.get(storage).await?;
     let lease_config = LeaseConfig::load(engine, storage).await?;
+    let planned = Planned {
+        role: asked.role_name.to_string(),
+        display_name: asked.display_name.clone(),
+        entity_id: request.entity_id.clone(),
+    };
+    let work = Work {
+        engine,
+        storage,
+        clients: &clients,
+        iam: clients.iam.for_request(Class::Issue, &request.caller),
+        caller: &request.caller,
+    };
 
-    let iam = clients.iam.for_request(Class::Issue, &request.caller);
-
-    let (user, name, entry) =
-        create_user(engine, storage, &clients, &iam, asked, &blueprint).await?;
+    let (user, mut making) = work.create_user(asked, &blueprint, &planned).await?;
     let mut attached = blueprint.attached();
-    let made = furnish(&iam, &name, &blueprint).await;
+    let iam = work.iam.finishing();
+    let (made, lifetime) = join!(
+        furnish(&iam, &making.name, &blueprint),
+        issued::lifetime(engine, &lease_config),
+    );
     attached.access_key_id = made
         .key
         .as_ref()
         .ok()
         .map(|key| key.access_key_id.to_string());
-    let key = match made.into_key() {
+    let committed = async {
+        let key = made.into_key()?;
+        if !request.caller.waits() {
+            return Err(nobody_waits());
+        }
+        making
+            .commit(engine, storage, &user, &key.access_key_id, lifetime?)
+            .await?;
+        Ok(key)
+    };
+    let key = match committed.await {
         Ok(key) => key,
         Err(error) => {
-            undo(storage, &iam, &name, &attached, &entry).await;
+            work.undo(&making, &attached).await;
             return Err(error);
         }
     };
-    if let Err(error) = wal::delete(storage, &entry).await {
-        // The entry would remove the user later on, so nobody may get its key.
-        undo(storage, &iam, &name, &attached, &entry).await;
-        return Err(Error::from(error).context("failed to commit WAL entry"));
-    }
+    let name = &making.name;
     tracing::debug!(user = %name, role = %asked.role_name, "IAM user made");
 
     let data = JsonObject::from_iter([
@@ -140,6 +159,7 @@ pub(super) async fn generate(
     ]);
     let lease = UserLease {
         username: name.to_string(),
+        user_id: Some(user.user_id),
         arn: Some(user.arn.to_string()),
         attached: Some(attached),
     };
@@ -148,62 +168,104 @@ pub(super) async fn generate(
     lease::of_user(data, &lease, policy, lease_config.options())
 }
 
-/// The first round trip: the user, under the first name that is free.
-async fn create_user(
-    engine: &Engine,
-    storage: &dyn Storage,
-    clients: &Connected,
-    iam: &LimitedIam,
-    asked: &Asked,
-    blueprint: &Blueprint,
-) -> Result<(User, UserName, WalId), Error> {
-    const CONTEXT: &str = "Error creating IAM user";
-    let next_name = || usernames::iam_user(engine, clients, &asked.display_name, &asked.role_name);
-    let mut name = next_name()?;
-    let mut taken = Vec::new();
-    loop {
-        let begun = engine.clock.now();
-        let entry = engine
-            .write_ahead(storage, &Work::User(&name))
-            .await
-            .map_err(|error| Error::from(error).context("error writing WAL entry"))?;
-        let wanted = || CreateUser {
-            user_name: name.clone(),
-            path: blueprint.path.clone(),
-            permissions_boundary: blueprint.permissions_boundary.clone(),
-            tags: blueprint.tags.clone(),
+/// What a request works with.
+struct Work<'a> {
+    engine: &'a Engine,
+    storage: &'a dyn Storage,
+    clients: &'a Connected,
+    iam: LimitedIam,
+    caller: &'a Caller,
+}
+
+impl Work<'_> {
+    /// The first round trip: the user, under the first name that is free.
+    async fn create_user(
+        &self,
+        asked: &Asked,
+        blueprint: &Blueprint,
+        planned: &Planned,
+    ) -> Result<(User, Making), Error> {
+        const CONTEXT: &str = "Error creating IAM user";
+        let next_name = || {
+            usernames::iam_user(
+                self.engine,
+                self.clients,
+                &asked.display_name,
+                &asked.role_name,
+            )
         };
-        let error = match busy::retry(|| iam.create_user(wanted())).await {
-            Ok(user) => return Ok((user, name, entry)),
-            Err(error) => error,
-        };
-        if error.may_have_happened() {
-            // Whether the name was free is not known either: the user's age tells whose it is.
-            let iam = iam.undoing();
-            match remove_half_made_user(&iam, &name, begun).await {
-                Ok(HalfMade::Unknown) => {}
-                Ok(HalfMade::Removed | HalfMade::NotOurs) => forget(storage, &name, &entry).await,
-                Err(error) => left_to_rollback(&name, &error),
+        let iam = self.iam.beginning();
+        let mut name = next_name()?;
+        let mut taken = Vec::new();
+        loop {
+            if !self.caller.waits() {
+                return Err(nobody_waits());
             }
-            return Err(refused(CONTEXT, &error));
-        }
-        // Where the name is taken, the entry speaks of somebody else's user.
-        wal::delete(storage, &entry).await.map_err(|unforgotten| {
-            Error::from(unforgotten).context(&format!(
-                "{CONTEXT}: {error}; and its WAL entry could not be deleted"
-            ))
-        })?;
-        if error.kind() != ErrorKind::AlreadyExists {
-            return Err(refused(CONTEXT, &error));
-        }
-        taken.push(name);
-        name = next_name()?;
-        if taken.contains(&name) || taken.len() == NAMES {
-            return Err(Error::invalid(format!(
-                "{CONTEXT}: {error} (username_template in config/root must give a new name each time, such as by {{{{ random 20 }}}})"
-            )));
+            let (engine, storage) = (self.engine, self.storage);
+            let begun = Making::begin(engine, storage, self.clients, name.clone(), planned).await?;
+            let exists = match begun {
+                None => format!("IAM user {name} belongs to another lease"),
+                Some(making) => {
+                    let wanted = || CreateUser {
+                        user_name: name.clone(),
+                        path: blueprint.path.clone(),
+                        permissions_boundary: blueprint.permissions_boundary.clone(),
+                        tags: blueprint.tags.clone(),
+                    };
+                    let (created, registered) = join!(
+                        busy::retry(|| iam.create_user(wanted())),
+                        making.register(engine, storage)
+                    );
+                    let error = match created {
+                        Ok(user) => {
+                            if let Err(error) = registered {
+                                self.undo(&making, &Attached::default()).await;
+                                return Err(error);
+                            }
+                            return Ok((user, making));
+                        }
+                        Err(error) => error,
+                    };
+                    if error.may_have_happened() {
+                        // Whether the name was free is not known either.
+                        making
+                            .remove(engine, storage, self.clients, &self.iam.undoing())
+                            .await;
+                        return Err(refused(CONTEXT, &error));
+                    }
+                    // Where the name is taken, the entry speaks of somebody else's user.
+                    making.cancel(storage).await.map_err(|unforgotten| {
+                        unforgotten.context(&format!(
+                            "{CONTEXT}: {error}; and its WAL entry could not be deleted"
+                        ))
+                    })?;
+                    if error.kind() != ErrorKind::AlreadyExists {
+                        return Err(refused(CONTEXT, &error));
+                    }
+                    error.to_string()
+                }
+            };
+            taken.push(name);
+            name = next_name()?;
+            if taken.contains(&name) || taken.len() == NAMES {
+                return Err(Error::invalid(format!(
+                    "{CONTEXT}: {exists} (username_template in config/root must give a new name each time, such as by {{{{ random 20 }}}})"
+                )));
+            }
         }
     }
+
+    /// Removes a half-made user. The WAL entry stays until it is certain that the user is gone.
+    async fn undo(&self, making: &Making, attached: &Attached) {
+        match remove_known(&self.iam.undoing(), &making.name, attached).await {
+            Ok(removal) => making.removed(self.engine, self.storage, removal).await,
+            Err(error) => issued::left_to_rollback(&making.name, &error),
+        }
+    }
+}
+
+fn nobody_waits() -> Error {
+    Error::invalid("nobody waits for the credentials any more, so none are made")
 }
 
 /// What came of the second round trip.
@@ -264,31 +326,4 @@ async fn furnish(iam: &dyn Iam, name: &UserName, blueprint: &Blueprint) -> Made 
         key,
         rest: rest.into_iter().collect(),
     }
-}
-
-/// Removes a half-made user. The WAL entry stays until it is certain that the user is gone.
-async fn undo(
-    storage: &dyn Storage,
-    iam: &LimitedIam,
-    name: &UserName,
-    attached: &Attached,
-    entry: &WalId,
-) {
-    match remove_known(&iam.undoing(), name, attached).await {
-        Ok(Removal::Removed) => forget(storage, name, entry).await,
-        // AWS may not know the user yet; the entry looks again later.
-        Ok(Removal::Unknown) => {}
-        Err(error) => left_to_rollback(name, &error),
-    }
-}
-
-/// Deletes the entry of a user that is gone, or was never ours.
-async fn forget(storage: &dyn Storage, name: &UserName, entry: &WalId) {
-    if let Err(error) = wal::delete(storage, entry).await {
-        tracing::warn!(user = %name, %error, "WAL entry of an undone IAM user stays, rollback deletes it");
-    }
-}
-
-fn left_to_rollback(name: &UserName, error: &dyn std::fmt::Display) {
-    tracing::warn!(user = %name, %error, "half-made IAM user could not be removed now, rollback tries again");
 }

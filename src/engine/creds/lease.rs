@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use time::OffsetDateTime;
 
-use crate::aws::limit::Class;
+use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{Arn, UserName};
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
 use crate::engine::config_lease::LeaseConfig;
 use crate::engine::iam_user_removal::{Attached, Removal, remove_all, remove_known};
-use crate::framework::{Answer, SecretType, leased_response};
-use crate::logical::{Error, JsonObject, LeaseOptions, Request, Response, Secret};
+use crate::engine::issued::{self, IssuedUser, condemn};
+use crate::framework::{Answer, SecretType, leased_response, wal};
+use crate::logical::{Error, JsonObject, LeaseOptions, Request, Response, Secret, Storage};
 
 /// The one secret type, named as in the Go engines.
 const ACCESS_KEYS: &str = "access_keys";
-
-/// For how long after its creation AWS may wrongly say that it does not know a user.
-const YOUNG: Duration = Duration::from_mins(5);
 
 /// Waits between the looks that make sure that a young user is really gone.
 const CONFIRMATIONS: [Duration; 3] = [
@@ -28,12 +27,15 @@ const CONFIRMATIONS: [Duration; 3] = [
 ];
 
 pub(crate) fn access_keys() -> SecretType<Engine> {
-    SecretType::new(ACCESS_KEYS, renew, revoke)
+    SecretType::new(ACCESS_KEYS, renew, revoke).when_abandoned(abandon)
 }
 
 /// What a lease of an IAM user remembers.
 pub(super) struct UserLease {
     pub(super) username: String,
+    /// AWS's own id of the user. `None` in leases of the Go engines, and of before there was the
+    /// register.
+    pub(super) user_id: Option<String>,
     /// `None` in leases of the Go engines.
     pub(super) arn: Option<String>,
     /// `None` in leases of the Go engines.
@@ -54,6 +56,7 @@ pub(super) fn of_user(
         ("policy".to_owned(), policy),
         ("is_sts".to_owned(), Value::from(false)),
         ("arn".to_owned(), Value::from(lease.arn.clone())),
+        ("user_id".to_owned(), Value::from(lease.user_id.clone())),
         ("attached".to_owned(), attached),
     ]);
     Ok(leased_response(ACCESS_KEYS, data, internal_data, options))
@@ -81,6 +84,12 @@ pub(super) fn of_session(
 }
 
 impl UserLease {
+    /// The AWS account that the user is in.
+    fn account(&self) -> Option<String> {
+        let arn = Arn::new(self.arn.as_ref()?).ok()?;
+        Some(arn.account().to_owned())
+    }
+
     fn read(internal_data: &JsonObject) -> Result<Self, Error> {
         let text = |key| {
             internal_data
@@ -91,6 +100,7 @@ impl UserLease {
         Ok(Self {
             username: text("username")
                 .ok_or_else(|| Error::internal("secret is missing username internal data"))?,
+            user_id: text("user_id"),
             arn: text("arn"),
             attached: internal_data
                 .get("attached")
@@ -114,11 +124,20 @@ async fn renew(engine: Arc<Engine>, request: Request, mut secret: Secret) -> Ans
     if is_session(&secret.internal_data).unwrap_or(false) {
         return Ok(None);
     }
-    let config = LeaseConfig::load(&engine, &*request.storage)
-        .await?
-        .options();
-    secret.lease.ttl = config.ttl;
-    secret.lease.max_ttl = config.max_ttl;
+    let storage = &*request.storage;
+    let config = LeaseConfig::load(&engine, storage).await?;
+    // Before the host extends the lease: its user must not seem to be over meanwhile. The host may
+    // give less than this, never more.
+    let lifetime = issued::lifetime(&engine, &config).await?;
+    let lifetime = lifetime.max(secret.lease.increment);
+    if let Ok(lease) = UserLease::read(&secret.internal_data)
+        && let Ok(user) = UserName::new(&lease.username)
+    {
+        IssuedUser::renew(&engine, storage, &user, lifetime).await?;
+    }
+    let options = config.options();
+    secret.lease.ttl = options.ttl;
+    secret.lease.max_ttl = options.max_ttl;
     secret.lease.renewable = true;
     Ok(Some(Response {
         secret: Some(secret),
@@ -127,64 +146,115 @@ async fn renew(engine: Arc<Engine>, request: Request, mut secret: Secret) -> Ans
 }
 
 async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer {
-    if is_session(&secret.internal_data)? {
+    let Some(ending) = Ending::of(&engine, &request, &secret).await? else {
         return Ok(None);
-    }
-    let lease = UserLease::read(&secret.internal_data)?;
-    let user = UserName::new(&lease.username)
-        .map_err(|error| Error::internal(format!("username of the lease: {error}")))?;
-    let clients = engine.clients.get(&*request.storage).await?;
-    let iam = clients
-        .iam
-        .for_request(Class::Removal, &request.caller.committed());
-    let young = secret
-        .lease
-        .issue_time
-        .is_some_and(|issued| engine.clock.now() - issued < YOUNG);
-    let waits = if young { &CONFIRMATIONS[..] } else { &[] };
-    let mut waits = waits.iter();
+    };
+    let mut waits = CONFIRMATIONS.iter();
     loop {
-        let removal = match &lease.attached {
-            Some(attached) => remove_known(&iam, &user, attached).await,
-            None => remove_all(&iam, &user).await,
-        };
-        match removal {
-            Err(error) => {
-                return Err(Error::internal(format!(
-                    "error removing IAM user {user}: {error}"
-                )));
-            }
-            Ok(Removal::Removed) => {
-                tracing::debug!(%user, "IAM user removed");
-                return Ok(None);
-            }
-            Ok(Removal::Unknown) => match waits.next() {
-                Some(wait) => tokio::time::sleep(*wait).await,
-                None => break,
-            },
+        let removal = ending.remove().await?;
+        let begun = secret
+            .lease
+            .issue_time
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        if removal.is_certain(begun, engine.clock.now()) {
+            tracing::debug!(user = %ending.user, ?removal, "IAM user of the revoked lease is gone");
+            ending.forget(&*request.storage).await;
+            return Ok(None);
+        }
+        match waits.next() {
+            Some(wait) => tokio::time::sleep(*wait).await,
+            None => break,
         }
     }
-    same_account(&clients, &lease).await?;
-    tracing::info!(%user, "IAM user of the revoked lease was gone already");
+    // The host may forget the lease, since the entry remembers the user.
+    condemn(&engine, &*request.storage, &ending.user, &ending.record).await?;
+    tracing::info!(user = %ending.user, "AWS does not know the young IAM user of the revoked lease, and is asked again");
     Ok(None)
 }
 
-/// AWS does not know the user: it is gone, or it was made in another account than the one that the
-/// engine's credentials are of now.
-async fn same_account(clients: &Connected, lease: &UserLease) -> Result<(), Error> {
-    let Some(arn) = lease.arn.as_ref().and_then(|text| Arn::new(text).ok()) else {
-        return Ok(());
+/// The host does not know the lease, so what cannot be removed now must be in the WAL.
+async fn abandon(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer {
+    let storage = &*request.storage;
+    let Some(ending) = Ending::of(&engine, &request, &secret).await? else {
+        return Ok(None);
     };
-    // Where AWS does not tell, its word that the user is unknown has to do.
-    let Ok(sts) = clients.sts().await else {
-        return Ok(());
-    };
-    match sts.get_caller_identity().await {
-        Ok(caller) if caller.account != arn.account() => Err(Error::internal(format!(
-            "IAM user {arn} is not of account {}, which the AWS credentials of this engine belong to: write credentials of account {} to config/root, or delete the user there and revoke the lease with -force",
-            caller.account,
-            arn.account()
-        ))),
-        _ => Ok(()),
+    let entry = condemn(&engine, storage, &ending.user, &ending.record).await?;
+    if ending.remove().await? == Removal::Removed {
+        ending.forget(storage).await;
+        wal::delete(storage, &entry).await?;
+    }
+    Ok(None)
+}
+
+/// The end of an IAM user's lease.
+struct Ending {
+    clients: Arc<Connected>,
+    iam: LimitedIam,
+    user: UserName,
+    lease: UserLease,
+    record: IssuedUser,
+    registered: bool,
+}
+
+impl Ending {
+    /// `None` when there is no user to remove: the lease is of a session, or another lease has its
+    /// name by now.
+    async fn of(
+        engine: &Engine,
+        request: &Request,
+        secret: &Secret,
+    ) -> Result<Option<Self>, Error> {
+        if is_session(&secret.internal_data)? {
+            return Ok(None);
+        }
+        let storage = &*request.storage;
+        let lease = UserLease::read(&secret.internal_data)?;
+        let user = UserName::new(&lease.username)
+            .map_err(|error| Error::internal(format!("username of the lease: {error}")))?;
+        let record = IssuedUser::load(storage, &user).await?;
+        if let (Some(record), Some(user_id)) = (&record, &lease.user_id)
+            && !record.user_id.is_empty()
+            && record.user_id != *user_id
+        {
+            tracing::info!(%user, "IAM user of the revoked lease was gone already, and another lease has its name");
+            return Ok(None);
+        }
+        let clients = engine.clients.get(storage).await?;
+        let caller = request.caller.committed();
+        let iam = clients.iam.for_request(Class::Removal, &caller);
+        let registered = record.is_some();
+        let record = record.unwrap_or_else(|| {
+            let user_id = lease.user_id.clone().unwrap_or_default();
+            IssuedUser::unregistered(user_id, lease.account().unwrap_or_default())
+        });
+        Ok(Some(Self {
+            clients,
+            iam,
+            user,
+            lease,
+            record,
+            registered,
+        }))
+    }
+
+    /// The user is gone.
+    async fn forget(&self, storage: &dyn Storage) {
+        if self.registered {
+            IssuedUser::forget(storage, &self.user).await;
+        }
+    }
+
+    async fn remove(&self) -> Result<Removal, Error> {
+        let account = self.lease.account().unwrap_or_default();
+        self.clients
+            .must_be_of(&account, self.user.as_str())
+            .await?;
+        let removed = match &self.lease.attached {
+            Some(attached) => remove_known(&self.iam, &self.user, attached).await,
+            None => remove_all(&self.iam, &self.user).await,
+        };
+        removed.map_err(|error| {
+            Error::internal(format!("error removing IAM user {}: {error}", self.user))
+        })
     }
 }

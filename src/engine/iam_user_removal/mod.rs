@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::join;
+use time::OffsetDateTime;
 
 pub(crate) use parts::Attached;
 
@@ -31,13 +32,27 @@ const RELISTINGS: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
+/// For how long after a user's creation AWS may say that it does not know it, although it will.
+const IAM_LAGS: Duration = Duration::from_mins(5);
+
 /// Whether AWS still knew the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Removal {
     /// The user is gone now.
     Removed,
-    /// AWS did not know the user. Right after its creation that need not mean that it is gone.
+    /// AWS did not know the user, which is to be looked at again until it is certain that it is
+    /// gone.
     Unknown,
+}
+
+impl Removal {
+    /// Whether a user that began to be made at `begun` is certainly gone.
+    pub(crate) fn is_certain(self, begun: OffsetDateTime, now: OffsetDateTime) -> bool {
+        match self {
+            Self::Removed => true,
+            Self::Unknown => now - begun >= IAM_LAGS,
+        }
+    }
 }
 
 /// Why a user could not be removed.

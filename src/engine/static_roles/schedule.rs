@@ -11,7 +11,7 @@ use super::rotation::rotate;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::logical::{Error, HostError, Storage};
+use crate::logical::{Error, Storage, if_offered};
 
 /// How many roles are rotated, or read, at a time.
 const AT_A_TIME: usize = 8;
@@ -66,14 +66,6 @@ async fn may_write(engine: &Engine) -> Result<bool, Error> {
         return Ok(false);
     }
     Ok(!state.is_performance_secondary() || if_offered(system.local_mount().await)?)
-}
-
-/// A host without the call answers what a host without the feature would.
-fn if_offered<T: Default>(answer: Result<T, HostError>) -> Result<T, HostError> {
-    match answer {
-        Err(HostError::Unsupported(_)) => Ok(T::default()),
-        other => other,
-    }
 }
 
 /// Reads when each role in storage is due.

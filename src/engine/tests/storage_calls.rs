@@ -16,13 +16,15 @@ async fn warm_mount(role: Value) -> TestMount {
 }
 
 /// The calls since the last time, those about the mount and the host first; without the names of
-/// WAL entries.
+/// WAL entries and of users.
 fn calls(mount: &TestMount) -> Vec<String> {
     let asked = mount.system().take_asked().into_iter().map(str::to_owned);
     let calls = mount.storage().take_calls().into_iter();
-    let calls = calls.map(|call| match call.split_once("wal/") {
-        Some((call, _)) => format!("{call}wal/"),
-        None => call,
+    let calls = calls.map(|call| {
+        let end = ["wal/", "issued/"]
+            .into_iter()
+            .find_map(|prefix| call.find(prefix).map(|at| at + prefix.len()));
+        call[..end.unwrap_or(call.len())].to_owned()
     });
     asked.chain(calls).collect()
 }
@@ -32,15 +34,47 @@ fn iam_user() -> Value {
 }
 
 #[tokio::test]
-async fn a_user_takes_one_entry_of_the_write_ahead_log_and_nothing_else() {
+async fn a_user_takes_one_entry_of_the_write_ahead_log_and_its_place_in_the_register() {
     let mount = warm_mount(iam_user()).await;
 
     let lease = mount.generate("creds/x").await;
-    assert_eq!(calls(&mount), ["put wal/", "delete wal/"]);
+    assert_eq!(
+        calls(&mount),
+        [
+            // Beside the calls to AWS. The mount may be tuned at any time, and no host says so.
+            "default_lease_ttl",
+            // Before the first call to AWS.
+            "put wal/",
+            // Beside it.
+            "put issued/",
+            // At the end, both at once.
+            "put issued/",
+            "delete wal/"
+        ]
+    );
 
     mount.renew(&lease).await.unwrap();
+    assert_eq!(
+        calls(&mount),
+        ["default_lease_ttl", "get issued/", "put issued/"]
+    );
+
     mount.revoke(&lease).await.unwrap();
-    assert_eq!(calls(&mount), [""; 0]);
+    assert_eq!(calls(&mount), ["get issued/", "delete issued/"]);
+}
+
+#[tokio::test]
+async fn the_hosts_timer_asks_for_little_where_nothing_is_issued() {
+    let mount = TestMount::configured().await;
+    mount.roll_back().await.unwrap();
+    calls(&mount);
+
+    mount.roll_back().await.unwrap();
+
+    assert_eq!(
+        calls(&mount),
+        ["replication_state", "replication_state", "list wal/"]
+    );
 }
 
 #[tokio::test]
@@ -55,10 +89,13 @@ async fn the_first_user_takes_one_look_at_each_record() {
         calls(&mount),
         [
             "replication_state",
+            "default_lease_ttl",
             "get role/x",
             "get config/root",
             "get config/lease",
             "put wal/",
+            "put issued/",
+            "put issued/",
             "delete wal/"
         ]
     );

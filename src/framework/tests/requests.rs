@@ -349,7 +349,8 @@ async fn the_life_cycle_reaches_the_engine() {
         .send(Operation::Rotate, "config", json!({}))
         .await
         .unwrap();
-    mount.backend.cleanup().await;
+    let storage = Arc::clone(&mount.storage) as Arc<_>;
+    mount.backend.cleanup(storage).await;
 
     assert_eq!(
         mount.journal(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Mount;
 use super::shop::{COUPON, paths};
@@ -35,7 +35,8 @@ async fn an_entry_has_the_form_of_the_go_framework() {
     let mount = Mount::new();
     let data = json!({"code": "x-1"});
 
-    let id = wal::put(&*mount.storage, COUPON, &data, mount.shop.clock.now())
+    let now = mount.shop.clock.now();
+    let id = wal::put(&*mount.storage, COUPON, &data, now, &mount.shop.life)
         .await
         .unwrap();
 
@@ -48,9 +49,11 @@ async fn an_entry_has_the_form_of_the_go_framework() {
             .to_string(),
         name
     );
+    let stored: Value = serde_json::from_str(&mount.storage.text(&key).unwrap()).unwrap();
+    assert!(stored["life"].is_string(), "which the Go framework ignores");
     assert_eq!(
-        mount.storage.text(&key).unwrap(),
-        r#"{"type":"coupon","data":{"code":"x-1"},"created_at":1767323045}"#
+        (&stored["type"], &stored["data"], &stored["created_at"]),
+        (&json!("coupon"), &data, &json!(1_767_323_045))
     );
     assert_eq!(
         wal::list(&*mount.storage).await.unwrap().as_slice(),
@@ -245,4 +248,69 @@ async fn an_engine_without_log_still_says_that_an_entry_is_not_its_own() {
         r#"error rolling back "user" entry: unknown type to rollback"#
     );
     assert_eq!(storage.keys(), ["wal/a"]);
+}
+
+#[tokio::test]
+async fn what_an_ended_life_has_begun_is_rolled_back_at_once() {
+    let mount = Mount::new();
+    let now = mount.shop.clock.now();
+    for (code, life) in [
+        ("dead", &wal::Life::default()),
+        ("living", &mount.shop.life),
+    ] {
+        let data = json!({"code": code});
+        wal::put(&*mount.storage, COUPON, &data, now, life)
+            .await
+            .unwrap();
+    }
+    mount.store_entry("of-go", "of a Go engine", Duration::ZERO);
+
+    mount.tick().await.unwrap();
+
+    assert_eq!(mount.journal(), ["periodic", "shredded dead"]);
+    assert_eq!(mount.storage.keys().len(), 2);
+}
+
+#[tokio::test]
+async fn an_entry_stays_for_as_long_as_it_is_to_be_looked_at_again() {
+    let mount = Mount::new();
+    mount.store_entry("1", "unseen", OLD);
+
+    mount.tick().await.unwrap();
+    mount.tick().await.unwrap();
+
+    let looks = ["periodic", "looked for unseen"];
+    assert_eq!(mount.journal(), [looks, looks].concat());
+    assert_eq!(mount.storage.keys(), ["wal/1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_comes_while_another_one_works_does_nothing() {
+    let mount = Mount::new();
+    mount.store_entry("1", "slow", OLD);
+
+    let (one, other) = futures_util::join!(mount.tick(), mount.tick());
+
+    assert_eq!((one.unwrap(), other.unwrap()), (None, None));
+    assert_eq!(mount.journal(), ["periodic", "shredding slowly"]);
+    mount.tick().await.unwrap();
+    assert_eq!(
+        mount.journal(),
+        ["periodic"],
+        "and the next one does its work"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_begin_in_time_is_left_to_the_next_tick() {
+    let mount = Mount::new();
+    for id in 0..8 {
+        mount.store_entry(&format!("{id}"), "slow", OLD);
+    }
+    mount.store_entry("9", "late", OLD);
+
+    mount.tick().await.unwrap();
+
+    assert!(!mount.journal().contains(&"shredded late".to_owned()));
+    assert_eq!(mount.storage.keys(), ["wal/9"]);
 }

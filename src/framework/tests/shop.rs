@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::object;
 use crate::caller::Caller;
 use crate::clock::{Clock, ManualClock};
-use crate::framework::wal::WalEntry;
+use crate::framework::wal::{Life, WalEntry};
 use crate::framework::{
     Answer, Declaration, Field, FieldData, FieldType, Lifecycle, OperationDocs, Path, PathDocs,
-    ResponseField, SecretType, leased_response, wal,
+    ResponseField, SecretType, Undone, leased_response, wal,
 };
 use crate::logical::{
     Error, JsonObject, LeaseOptions, Operation, Request, Response, Secret, SpecialPaths, Storage,
@@ -66,6 +66,7 @@ pub(super) struct Shop {
     /// What the periodic work answers.
     pub(super) periodic_error: Mutex<Option<Error>>,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) life: Life,
 }
 
 impl Shop {
@@ -99,16 +100,29 @@ impl Lifecycle for Shop {
         _storage: Arc<dyn Storage>,
         _caller: Caller,
         entry: WalEntry,
-    ) -> Result<(), Error> {
+    ) -> Result<Undone, Error> {
         match (entry.kind.as_str(), entry.data["code"].as_str()) {
             (COUPON, Some("stuck")) => Err(Error::internal("the shredder is stuck")),
             (COUPON, Some("forbidden")) => Err(Error::ReadOnly("not on this node".to_owned())),
+            (COUPON, Some("unseen")) => {
+                self.note("looked for unseen");
+                Ok(Undone::LookAgain)
+            }
+            (COUPON, Some("slow")) => {
+                self.note("shredding slowly");
+                tokio::time::sleep(Duration::from_mins(2)).await;
+                Ok(Undone::Certainly)
+            }
             (COUPON, Some(code)) => {
                 self.note(format!("shredded {code}"));
-                Ok(())
+                Ok(Undone::Certainly)
             }
             _ => Err(Error::internal("unknown type to rollback")),
         }
+    }
+
+    fn is_abandoned(&self, entry: &WalEntry) -> bool {
+        self.life.is_after(entry)
     }
 
     async fn invalidate_key(&self, key: &str) {
@@ -120,7 +134,7 @@ impl Lifecycle for Shop {
         Ok(None)
     }
 
-    async fn cleanup(&self) {
+    async fn cleanup(self: Arc<Self>, _storage: Arc<dyn Storage>) {
         self.note("cleaned up");
     }
 }
@@ -285,6 +299,7 @@ async fn print_coupon(shop: Arc<Shop>, request: Request, data: FieldData) -> Ans
         COUPON,
         &json!({"code": code}),
         shop.clock.now(),
+        &shop.life,
     )
     .await?;
     shop.note(format!("printed {code}"));

@@ -250,8 +250,8 @@ async fn a_user_of_another_account_than_the_credentials_is_not_taken_for_gone() 
     assert_eq!(
         error.to_string(),
         format!(
-            "IAM user {} is not of account 999988887777, which the AWS credentials of this engine belong to: write credentials of account 111122223333 to config/root, or delete the user there and revoke the lease with -force",
-            lease.text("arn")
+            "IAM user {} is of AWS account 111122223333, and the AWS credentials of this engine belong to account 999988887777: write credentials of account 111122223333 to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)",
+            lease.text("username")
         )
     );
 
