@@ -39,7 +39,7 @@ impl Caller {
     }
 
     fn within(usual: Duration, told: Option<Duration>) -> Self {
-        let told = told.map_or(usual, |told| told - told / WAY_BACK);
+        let told = told.map_or(usual, |told| told * (WAY_BACK - 1) / WAY_BACK);
         Self {
             began: Instant::now(),
             allowed: usual.min(told),

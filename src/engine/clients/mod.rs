@@ -271,13 +271,11 @@ impl Connected {
 
     /// The AWS account; `None` when neither the access key id nor AWS tells it.
     pub(crate) async fn account(&self) -> Option<String> {
-        match self.key_account() {
-            Some(account) => Some(account),
-            None => {
-                let caller = self.caller().await?;
-                Some(caller.account.clone())
-            }
+        if let Some(account) = self.key_account() {
+            return Some(account);
         }
+        let caller = self.caller().await?;
+        Some(caller.account.clone())
     }
 
     /// Refuses to touch a user of another AWS account than ours: one of the same name here is

@@ -112,6 +112,10 @@ pub(super) async fn generate(
     };
 
     let (user, mut making) = work.create_user(asked, &blueprint, &planned).await?;
+    if !request.caller.waits() {
+        work.undo(&making, &Attached::default()).await;
+        return Err(nobody_waits());
+    }
     let mut attached = blueprint.attached();
     let iam = work.iam.finishing();
     let (made, lifetime) = join!(
