@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::Fallible;
-use crate::connection::{Ask, Connection};
-use crate::process::{self, Server};
+use crate::driver::connection::{Ask, Connection};
+use crate::driver::server::{Server, version};
+use crate::process;
 
 const TOKEN: &str = "root";
 const START: Duration = Duration::from_mins(1);
@@ -90,23 +91,24 @@ impl Host {
         body: &Value,
     ) -> Fallible<Value> {
         let mut connection = Connection::open(self.address).await?;
-        let (status, answer) = connection.send(&ask(method, path, body)).await?;
+        let answer = connection.send(&ask(method, path, body)).await?;
+        let (status, answer) = (answer.status(), answer.body());
         if !status.is_success() {
-            let answer = String::from_utf8_lossy(&answer);
+            let answer = String::from_utf8_lossy(answer);
             return Err(format!("{method} {path}: {status}: {answer}").into());
         }
-        Ok(serde_json::from_slice(&answer).unwrap_or_default())
+        Ok(serde_json::from_slice(answer).unwrap_or_default())
     }
 
     /// How many leases there are under a prefix.
     pub(crate) async fn leases(&self, prefix: &str) -> Fallible<usize> {
         let path = format!("sys/leases/lookup/{prefix}/?list=true");
         let mut connection = Connection::open(self.address).await?;
-        let (status, answer) = connection.send(&ask("GET", &path, &Value::Null)).await?;
-        if status.as_u16() == 404 {
+        let answer = connection.send(&ask("GET", &path, &Value::Null)).await?;
+        if answer.status().as_u16() == 404 {
             return Ok(0);
         }
-        let answer: Value = serde_json::from_slice(&answer)?;
+        let answer: Value = serde_json::from_slice(answer.body())?;
         match &answer["data"]["keys"] {
             Value::Array(keys) => Ok(keys.len()),
             _ => Err(format!("the leases of {prefix} cannot be listed: {answer}").into()),
@@ -148,19 +150,4 @@ pub(crate) fn revokes(lease_ids: &[String]) -> impl Iterator<Item = Ask> {
         let body = json!({ "lease_id": id, "sync": true });
         ask("PUT", "sys/leases/revoke", &body)
     })
-}
-
-/// What the program says of itself, such as `OpenBao v2.5.0`.
-pub(crate) fn version(binary: &Path) -> Fallible<String> {
-    let output = Command::new(binary).arg("version").env_clear().output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let words: Vec<_> = text
-        .split_whitespace()
-        .take(2)
-        .map(|word| word.trim_end_matches(','))
-        .collect();
-    if words.is_empty() {
-        return Err(format!("{} does not tell its version", binary.display()).into());
-    }
-    Ok(words.join(" "))
 }

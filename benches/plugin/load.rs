@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Fallible;
-use crate::connection::{Ask, Connection};
-use crate::progress::{self, say};
+use crate::driver::connection::{Ask, Connection};
+use crate::driver::progress::say;
+use crate::progress::pulse;
 
 /// No new request is sent after this; what is left is not asked.
 const LONGEST: Duration = Duration::from_mins(3);
@@ -50,13 +51,13 @@ pub(crate) async fn run(
                 let Some(ask) = ask else { break };
                 let sent = Instant::now();
                 match connection.send(&ask).await {
-                    Ok((status, body)) if status.is_success() => {
+                    Ok(answer) if answer.status().is_success() => {
                         run.latencies.push(sent.elapsed());
-                        run.bodies.push(body);
+                        run.bodies.push(answer.into_body());
                     }
-                    Ok((status, body)) => {
-                        let body = String::from_utf8_lossy(&body);
-                        run.failures.push(format!("{status}: {body}"));
+                    Ok(answer) => {
+                        let body = String::from_utf8_lossy(answer.body());
+                        run.failures.push(format!("{}: {body}", answer.status()));
                     }
                     Err(error) => {
                         run.failures.push(error.to_string());
@@ -68,7 +69,7 @@ pub(crate) async fn run(
         });
     }
     let mut all = Run::default();
-    let mut pulse = progress::pulse();
+    let mut pulse = pulse();
     while !clients.is_empty() {
         tokio::select! {
             Some(run) = clients.join_next() => {

@@ -4,7 +4,8 @@
 //! `scripts/bench` builds what this needs, starts it and shows what it wrote: one JSON document, at
 //! the path that is the first argument.
 
-mod connection;
+#[path = "../driver/mod.rs"]
+mod driver;
 mod host;
 mod load;
 mod memory;
@@ -18,22 +19,19 @@ mod storms;
 mod subject;
 mod world;
 
-use std::error::Error;
 use std::fs;
 use std::process::ExitCode;
 
 use report::{PluginReport, Report};
 use settings::{Phase, Settings};
-use tokio::signal::unix::{SignalKind, signal};
+use driver::{Fallible, interrupted, machine, server};
 use world::World;
-
-type Fallible<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            progress::say(&format!("failed: {error}"));
+            driver::progress::say(&format!("failed: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -55,25 +53,14 @@ fn run() -> Fallible {
     Ok(())
 }
 
-/// Returns when somebody wants this to end, so that what it started is ended first.
-async fn interrupted() -> Fallible<&'static str> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok("interrupted")
-}
-
 /// Every phase takes the plugins turn and turn about, so that a noisy moment of the machine meets
 /// all of them.
 async fn measure(settings: &Settings) -> Fallible<Report> {
     let world = World::start(&settings.plugins)?;
     let mut report = Report {
         quick: settings.quick,
-        host: host::version(&settings.host)?,
-        machine: process::machine()?,
+        host: server::version(&settings.host)?,
+        machine: machine::machine()?,
         stand_in: Vec::new(),
         plugins: settings
             .plugins

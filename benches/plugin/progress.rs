@@ -1,19 +1,10 @@
-//! Lines for whoever waits.
+//! Counts what is done for whoever waits.
 
-use std::io::{Write as _, stderr};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, interval_at};
 
-/// Writes a line to standard error, with the minutes and seconds since the first one.
-pub(crate) fn say(line: &str) {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    let seconds = FIRST.get_or_init(Instant::now).elapsed().as_secs();
-    let (minutes, seconds) = (seconds / 60, seconds % 60);
-    // Nobody is left to tell if it is closed.
-    let _ = writeln!(stderr(), "bench: {minutes:2}:{seconds:02} {line}");
-}
+use crate::driver::progress::say;
 
 /// When to say that a long step goes on.
 pub(crate) fn pulse() -> Interval {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use vault_plugin_secrets_aws::aws::fake::Call;
 
 use crate::Fallible;
+use crate::driver::machine::Machine;
 use crate::load::Run;
 use crate::settings::Plugin;
 
@@ -20,14 +21,6 @@ pub(crate) struct Report {
     /// The simulated AWS by itself, which bounds everything else.
     pub(crate) stand_in: Vec<StandIn>,
     pub(crate) plugins: Vec<PluginReport>,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) processor: String,
-    pub(crate) cores: usize,
-    pub(crate) memory_kib: u64,
-    pub(crate) kernel: String,
 }
 
 #[derive(Debug, Serialize)]

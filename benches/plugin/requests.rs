@@ -6,10 +6,11 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use crate::Fallible;
-use crate::connection::Ask;
+use crate::driver::connection::Ask;
 use crate::host::{Host, revokes};
 use crate::load::{self, Run};
-use crate::progress::{Progress, say};
+use crate::driver::progress::say;
+use crate::progress::Progress;
 use crate::report::{self, Case, Cpu, Latency, Report, StandIn};
 use crate::settings::Settings;
 use crate::subject::{Role, Subject};

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use vault_plugin_secrets_aws::rpc::PROTOCOL;
 
 use crate::Fallible;
-use crate::progress::{Progress, say};
+use crate::driver::progress::say;
+use crate::progress::Progress;
 use crate::report::{Latency, Report};
 use crate::settings::{Plugin, Settings};
 

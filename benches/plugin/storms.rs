@@ -10,7 +10,8 @@ use vault_plugin_secrets_aws::aws::fake::{Call, FakeUser, Outcome, RateLimit};
 use crate::Fallible;
 use crate::host::Host;
 use crate::load;
-use crate::progress::{self, Progress, say};
+use crate::driver::progress::say;
+use crate::progress::{Progress, pulse};
 use crate::report::{Report, Storm};
 use crate::settings::{Plugin, Settings};
 use crate::subject::{Role, Subject};
@@ -119,7 +120,7 @@ async fn of(
 /// Waits until the host has revoked every lease or given it up, and says how many are left.
 async fn lost(host: &Host, prefix: &str) -> Fallible<usize> {
     let began = Instant::now();
-    let mut pulse = progress::pulse();
+    let mut pulse = pulse();
     loop {
         let left = host.leases(prefix).await?;
         if left == 0 || left == host.given_up_leases().await? || began.elapsed() > LONGEST {

@@ -1,17 +1,17 @@
 //! A plugin on a host: registered, mounted, configured.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use vault_plugin_secrets_aws::aws::fake::FakeAws;
 
 use crate::Fallible;
-use crate::connection::Ask;
+use crate::driver::connection::Ask;
+use crate::driver::plugin::sha256;
+use crate::driver::server::children;
 use crate::host::{self, Host};
 use crate::process;
 use crate::settings::Plugin;
@@ -65,12 +65,8 @@ impl<'a> Subject<'a> {
     ) -> Fallible<Self> {
         let binary = host.plugins().join(plugin.name);
         fs::copy(&plugin.binary, &binary)?;
-        let mut sha256 = String::new();
-        for byte in Sha256::digest(fs::read(&binary)?) {
-            write!(sha256, "{byte:02x}")?;
-        }
         let catalog = format!("sys/plugins/catalog/secret/{}", plugin.name);
-        let entry = json!({ "command": plugin.name, "sha256": sha256 });
+        let entry = json!({ "command": plugin.name, "sha256": sha256(&binary)? });
         host.request("POST", &catalog, &entry).await?;
         let subject = Self {
             host,
@@ -175,7 +171,7 @@ impl<'a> Subject<'a> {
 
     /// The processes that serve its mounts.
     pub(crate) fn processes(&self) -> Fallible<Vec<u32>> {
-        process::children(self.host.pid(), &self.binary)
+        children(self.host.pid(), &self.binary)
     }
 
     /// Processor time used so far.

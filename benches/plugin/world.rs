@@ -1,15 +1,15 @@
-//! The simulated AWS, on a thread of its own behind HTTP.
+//! The simulated AWS with an account for each plugin.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 
 use vault_plugin_secrets_aws::aws::AccessKey;
 use vault_plugin_secrets_aws::aws::fake::{FakeAws, FakeRole};
 use vault_plugin_secrets_aws::clock::SystemClock;
 
 use crate::Fallible;
+use crate::driver::aws::serve;
 use crate::settings::Plugin;
 
 /// The group that the full role puts its users into.
@@ -36,21 +36,7 @@ pub(crate) struct Account {
 impl World {
     pub(crate) fn start(plugins: &[Plugin]) -> Fallible<Self> {
         let aws = FakeAws::new(Arc::new(SystemClock));
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let served = aws.clone();
-        thread::Builder::new()
-            .name("aws".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let listener = tokio::net::TcpListener::from_std(listener)?;
-                    served.serve(listener).await
-                })
-            })?;
+        let address = serve(&aws)?;
         let accounts = plugins.iter().map(|plugin| {
             let aws = aws.in_account(plugin.account);
             aws.add_group(GROUP);

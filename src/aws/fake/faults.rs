@@ -1,5 +1,10 @@
 //! What is made to go wrong.
 
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
 use super::{FakeAws, Request};
 
 /// What happens to a call.
@@ -13,6 +18,10 @@ pub enum Fault {
     Unreachable,
     /// AWS does what was asked, but its answer gets lost.
     AnswerLost,
+    /// AWS does what was asked, and its answer comes so much later.
+    AnswerLate(Duration),
+    /// A user that is younger than this is not known yet, as where IAM has not spread it.
+    NotSpreadYet(Duration),
     /// The request waits on its way to AWS until [`FakeAws::heal`].
     HeldBefore,
     /// AWS does what was asked, and its answer waits until [`FakeAws::heal`].
@@ -26,6 +35,7 @@ pub struct FaultRule {
     region: Option<String>,
     skipping: usize,
     times: Option<usize>,
+    chance: f64,
     fault: Fault,
 }
 
@@ -37,6 +47,7 @@ impl FaultRule {
             region: None,
             skipping: 0,
             times: None,
+            chance: 1.0,
             fault,
         }
     }
@@ -62,6 +73,13 @@ impl FaultRule {
         self
     }
 
+    /// Only for so many calls of a hundred, as chance has it.
+    #[must_use]
+    pub fn percent(mut self, percent: u8) -> Self {
+        self.chance = f64::from(percent) / 100.0;
+        self
+    }
+
     fn matches(&self, request: &Request) -> bool {
         let operation = match self.operation.strip_suffix('*') {
             Some(prefix) => request.operation.starts_with(prefix),
@@ -72,13 +90,26 @@ impl FaultRule {
 }
 
 /// The faults in force, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct Faults(Vec<FaultRule>);
+#[derive(Debug)]
+pub(super) struct Faults {
+    rules: Vec<FaultRule>,
+    chance: StdRng,
+}
 
 impl Faults {
+    pub(super) fn new() -> Self {
+        Self {
+            rules: Vec::new(),
+            chance: StdRng::seed_from_u64(0),
+        }
+    }
+
     /// The fault that this call meets, which uses up one of its times.
     pub(super) fn meet(&mut self, request: &Request) -> Option<Fault> {
-        for rule in self.0.iter_mut().filter(|rule| rule.matches(request)) {
+        for rule in self.rules.iter_mut().filter(|rule| rule.matches(request)) {
+            if rule.chance < 1.0 && !self.chance.random_bool(rule.chance) {
+                continue;
+            }
             if rule.skipping > 0 {
                 rule.skipping -= 1;
                 continue;
@@ -99,7 +130,12 @@ impl Faults {
 impl FakeAws {
     /// Puts a fault in force. Of several that match a call, the oldest counts.
     pub fn inject(&self, rule: FaultRule) {
-        self.state().faults.0.push(rule);
+        self.state().faults.rules.push(rule);
+    }
+
+    /// What [`FaultRule::percent`] draws from now on follows from this.
+    pub fn seed_faults(&self, seed: u64) {
+        self.state().faults.chance = StdRng::seed_from_u64(seed);
     }
 
     /// From now on the permission for `operation` is missing.
@@ -129,7 +165,7 @@ impl FakeAws {
     /// Ends every fault, and lets go of the calls that are held.
     pub fn heal(&self) {
         let mut state = self.state();
-        state.faults.0.clear();
+        state.faults.rules.clear();
         self.shared.healed.send_modify(|healings| *healings += 1);
     }
 }

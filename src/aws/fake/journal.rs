@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{FakeAws, Proof, Request};
+use super::{FakeAws, Fault, Proof, Request};
 use crate::aws::{AccessKeyId, Error};
 
 /// One call.
@@ -20,6 +20,8 @@ pub struct Call {
     pub region: Option<String>,
     /// The endpoint that the client was opened for, if it named one.
     pub endpoint: Option<String>,
+    /// What it met.
+    pub fault: Option<Fault>,
     /// When it began, from the making of this AWS, in `tokio`'s time.
     pub began: Duration,
     /// When it ended; `None` while it is under way and for ever when its caller gave up.
@@ -57,13 +59,19 @@ impl Journal {
     }
 
     /// Returns what [`Journal::end`] knows the call by.
-    pub(super) fn begin(&mut self, request: &Request, proof: Option<&Proof>) -> usize {
+    pub(super) fn begin(
+        &mut self,
+        request: &Request,
+        proof: Option<&Proof>,
+        fault: Option<Fault>,
+    ) -> usize {
         self.calls.push(Call {
             operation: request.operation,
             target: request.target.clone(),
             access_key_id: proof.map(|proof| proof.access_key_id.clone()),
             region: request.region.clone(),
             endpoint: request.endpoint.clone(),
+            fault,
             began: self.start.elapsed(),
             ended: None,
             outcome: None,

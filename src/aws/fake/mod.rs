@@ -100,7 +100,7 @@ impl FakeAws {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     world: World::new(clock),
-                    faults: Faults::default(),
+                    faults: Faults::new(),
                     bucket: None,
                     journal: Journal::new(),
                     delay: Duration::ZERO,
@@ -151,7 +151,7 @@ impl FakeAws {
                     .filter(|_| Service::of(request.operation) == Service::Iam)?
                     .meet()
             });
-            let index = state.journal.begin(&request, proof);
+            let index = state.journal.begin(&request, proof, fault);
             (index, fault, state.delay, self.shared.healed.subscribe())
         };
         if !delay.is_zero() {
@@ -163,8 +163,10 @@ impl FakeAws {
 
         let result = self.answer(&request, proof, fault, rule);
 
-        if fault == Some(Fault::HeldAfter) {
-            wait(healed).await;
+        match fault {
+            Some(Fault::HeldAfter) => wait(healed).await,
+            Some(Fault::AnswerLate(by)) => tokio::time::sleep(by).await,
+            _ => {}
         }
         self.state().journal.end(index, result.as_ref().map(|_| ()));
         result
@@ -219,6 +221,9 @@ impl FakeAws {
         };
         if fault == Some(Fault::Denied) {
             return Err(Refused::denied(&caller, request.operation, &request.target));
+        }
+        if let Some(Fault::NotSpreadYet(age)) = fault {
+            world.know_user(&caller, &request.target, age)?;
         }
         rule(world, &caller)
     }

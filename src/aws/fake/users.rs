@@ -1,6 +1,7 @@
 //! IAM's rules for users.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::scene::FakeUser;
 use super::world::{Caller, Principal, Refused, World};
@@ -110,6 +111,22 @@ impl World {
         Ok(())
     }
 
+    /// Refuses a call about a user that is younger than `age`. `target` begins with its name, if the
+    /// call is about one.
+    pub(super) fn know_user(
+        &mut self,
+        caller: &Caller,
+        target: &str,
+        age: Duration,
+    ) -> Result<(), Refused> {
+        let name = UserName::from_aws(target.split(' ').next().unwrap_or_default());
+        let old_enough = self.now() - age;
+        match self.user(&caller.account, &name) {
+            Ok(user) if user.create_date > old_enough => Err(unknown(&name)),
+            _ => Ok(()),
+        }
+    }
+
     /// Tags of the same key are replaced.
     pub(super) fn tag_user(
         &mut self,
@@ -162,10 +179,12 @@ impl World {
         self.account(account)
             .users
             .get_mut(&name.as_str().to_lowercase())
-            .ok_or_else(|| {
-                Refused::not_found(format!("The user with name {name} cannot be found."))
-            })
+            .ok_or_else(|| unknown(name))
     }
+}
+
+fn unknown(name: &UserName) -> Refused {
+    Refused::not_found(format!("The user with name {name} cannot be found."))
 }
 
 impl FakeUser {

@@ -86,13 +86,24 @@ impl FakeAws {
             .await;
     }
 
+    /// What has arrived is carried out, also when whoever asked for it is gone meanwhile.
     async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, HangUp> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
+        tokio::spawn(self.clone().answer_to(head.headers, body))
+            .await
+            .map_err(|_| HangUp)?
+    }
+
+    async fn answer_to(
+        self,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Full<Bytes>>, HangUp> {
         let form = Form::parse(&body);
         let action = form.text("Action").unwrap_or_default();
         let mut request_id = self.state().world.next_request_id();
-        let (status, text) = match self.act(action, &form, &head.headers).await {
+        let (status, text) = match self.act(action, &form, &headers).await {
             Ok(result) => (200, success(action, &result, &request_id)),
             Err(Failure::Refused(refused)) => (
                 refused.status(),

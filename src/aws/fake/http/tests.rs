@@ -280,6 +280,28 @@ async fn a_lost_answer_ends_the_connection() {
     assert!(aws.user("alice").is_some());
 }
 
+#[tokio::test]
+async fn a_call_whose_caller_is_gone_is_carried_out() {
+    let Scene { aws, address, .. } = scene().await;
+    aws.set_delay(Duration::from_millis(100));
+    let signed = format!(
+        "AWS4-HMAC-SHA256 Credential={}/x",
+        aws.admin_key().access_key_id
+    );
+
+    let asked = post(&address, &signed, "Action=CreateUser&UserName=alice");
+    let hung_up = tokio::time::timeout(Duration::from_millis(50), asked).await;
+
+    assert!(hung_up.is_err());
+    for _ in 0..100 {
+        if aws.user("alice").is_some() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the call was forgotten");
+}
+
 /// The answer to a form, and its status.
 async fn post(address: &str, authorization: &str, form: &str) -> (StatusCode, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();

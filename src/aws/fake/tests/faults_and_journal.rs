@@ -55,6 +55,65 @@ async fn with_its_answer_lost_a_call_takes_effect_and_without_a_connection_it_do
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_answer_follows_its_effect() {
+    let Scene { aws, iam, .. } = scene();
+    aws.inject(FaultRule::on("*", Fault::AnswerLate(minutes(1))));
+    let mut create = Box::pin(iam.create_user(CreateUser::new(user("a"))));
+
+    let early = tokio::time::timeout(Duration::from_secs(59), &mut create).await;
+
+    assert!(early.is_err());
+    assert!(aws.user("a").is_some());
+    assert!(create.await.is_ok());
+    assert_eq!(aws.age(), minutes(1));
+}
+
+#[tokio::test]
+async fn a_user_that_is_not_spread_yet_is_unknown_until_it_is_old_enough() {
+    let Scene {
+        aws, clock, iam, ..
+    } = scene();
+    aws.add_user("a");
+    let key = aws.add_access_key("a");
+    aws.inject(FaultRule::on("iam:*", Fault::NotSpreadYet(minutes(1))));
+    let name = user("a");
+    let delete = || iam.delete_access_key(&name, &key.access_key_id);
+
+    let young = delete().await.unwrap_err();
+    clock.advance(minutes(1));
+    let grown_up = delete().await;
+
+    assert_eq!(young.kind(), ErrorKind::NotFound);
+    assert!(grown_up.is_ok());
+    // Who is made only now is not asked after.
+    assert!(iam.create_user(CreateUser::new(user("b"))).await.is_ok());
+}
+
+#[tokio::test]
+async fn of_a_hundred_calls_so_many_meet_a_fault_and_the_seed_says_which() {
+    let Scene { aws, iam, .. } = scene();
+    aws.inject(FaultRule::on("iam:GetUser", Fault::Code("Throttling")).percent(30));
+    let hundred = |seed| {
+        aws.seed_faults(seed);
+        async {
+            let mut refused = Vec::new();
+            for number in 0..100 {
+                if iam.get_user(None).await.is_err() {
+                    refused.push(number);
+                }
+            }
+            refused
+        }
+    };
+
+    let first = hundred(1).await;
+
+    assert!((15..45).contains(&first.len()), "{first:?}");
+    assert_eq!(hundred(1).await, first);
+    assert_ne!(hundred(2).await, first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_held_call_goes_on_when_healed() {
     let Scene { aws, iam, .. } = scene();
     aws.inject(FaultRule::on("iam:CreateUser", Fault::HeldBefore));

@@ -7,12 +7,12 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::Fallible;
+use super::Fallible;
 
 /// Hosts give up after 90 seconds and say so.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -39,13 +39,13 @@ impl Connection {
         Ok(Self(sender))
     }
 
-    pub(crate) async fn send(&mut self, ask: &Ask) -> Fallible<(StatusCode, Bytes)> {
+    pub(crate) async fn send(&mut self, ask: &Ask) -> Fallible<Response<Bytes>> {
         timeout(PATIENCE, self.send_and_wait(ask))
             .await
             .map_err(|_| format!("{} {}: no answer", ask.method, ask.path))?
     }
 
-    async fn send_and_wait(&mut self, ask: &Ask) -> Fallible<(StatusCode, Bytes)> {
+    async fn send_and_wait(&mut self, ask: &Ask) -> Fallible<Response<Bytes>> {
         let mut request = Request::builder()
             .method(ask.method)
             .uri(&ask.path)
@@ -56,8 +56,7 @@ impl Connection {
         }
         let request = request.body(Full::from(ask.body.clone()))?;
         self.0.ready().await?;
-        let response = self.0.send_request(request).await?;
-        let status = response.status();
-        Ok((status, response.into_body().collect().await?.to_bytes()))
+        let (head, body) = self.0.send_request(request).await?.into_parts();
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 }

@@ -1,0 +1,316 @@
+//! Clients as they are: they follow the leader or not, ask again, renew, revoke, lose patience and
+//! hang up.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::sync::{RwLock, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::api::{Answer, Lost};
+use crate::cluster::Cluster;
+use crate::ledger::Ledger;
+use crate::scene::{LEASE, LONGEST_LEASE, MOUNT, SESSION_ROLE, STATIC_ROLES, USER_ROLES};
+
+/// Clients that issue, use and revoke.
+const WORKERS: usize = 6;
+/// Clients that hold a lease for as long as it can be renewed, also while all heals.
+const KEEPERS: usize = 3;
+/// Of a client that does not hang up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After this many failures in a row a client has something else to do.
+const TRIES: usize = 4;
+
+/// What a lost answer leaves something behind of.
+const MAKING: [&str; 4] = ["issue user", "open session", "rotate root", "rotate static role"];
+
+/// What is going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Everything may go wrong.
+    Chaos,
+    /// Nothing goes wrong any more. Only keepers ask for credentials.
+    Healing,
+    /// What is left is given back.
+    End,
+}
+
+/// What every client has.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// Held to read by whoever asks for credentials: whoever writes sees no user in the making.
+    pub(crate) calm: Arc<RwLock<()>>,
+}
+
+/// One client.
+struct Client {
+    all: Clients,
+    random: StdRng,
+    /// Whether it ever hangs up.
+    is_patient: bool,
+}
+
+/// All of them, as running tasks.
+pub(crate) struct Crowd {
+    /// They end when the chaos ends.
+    pub(crate) workers: JoinSet<()>,
+    /// They end at the end.
+    pub(crate) keepers: JoinSet<()>,
+}
+
+impl Clients {
+    pub(crate) fn start(&self, seed: u64) -> Crowd {
+        let mut crowd = Crowd {
+            workers: JoinSet::new(),
+            keepers: JoinSet::new(),
+        };
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut client = |is_patient| Client {
+            all: self.clone(),
+            random: StdRng::seed_from_u64(random.random()),
+            is_patient,
+        };
+        for _ in 0..WORKERS {
+            crowd.workers.spawn(client(false).work());
+        }
+        crowd.workers.spawn(client(false).rotate_root());
+        crowd.workers.spawn(client(false).rotate_static());
+        for _ in 0..KEEPERS {
+            crowd.keepers.spawn(client(true).keep());
+        }
+        crowd
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        *self.phase.borrow() == phase
+    }
+
+    /// Waits, but not beyond the phase.
+    async fn rest(&self, time: Duration, phase: Phase) {
+        let mut changes = self.phase.clone();
+        let over = changes.wait_for(|now| *now > phase);
+        // An error means that nobody is there to change it.
+        let _ = timeout(time, over).await;
+    }
+}
+
+impl Client {
+    /// Issues again and again. What becomes of each lease is a task of its own.
+    async fn work(mut self) {
+        let mut held = JoinSet::new();
+        while self.all.is(Phase::Chaos) {
+            if self.random.random_bool(0.15) {
+                self.open_session().await;
+            } else {
+                let role = USER_ROLES[self.random.random_range(0..USER_ROLES.len())];
+                if let Some(grant) = self.issue(role).await {
+                    held.spawn(self.other().use_up(grant));
+                }
+            }
+            let pause = self.random.random_range(50..500);
+            sleep(Duration::from_millis(pause)).await;
+            while held.try_join_next().is_some() {}
+        }
+        held.join_all().await;
+    }
+
+    /// Holds a lease for some time, renews it meanwhile, and then revokes it or leaves it to end.
+    async fn use_up(mut self, grant: usize) {
+        let renewals = match self.random.random_range(0..10) {
+            0..5 => 0,
+            5..8 => 1,
+            _ => self.random.random_range(2..5),
+        };
+        for _ in 0..renewals {
+            let pause = Duration::from_millis(self.random.random_range(500..20_000));
+            self.all.rest(pause, Phase::Healing).await;
+            if self.all.is(Phase::End) || !self.renew(grant).await {
+                break;
+            }
+        }
+        let pause = Duration::from_millis(self.random.random_range(0..8_000));
+        self.all.rest(pause, Phase::Healing).await;
+        if self.random.random_bool(0.75) || self.all.is(Phase::End) {
+            self.revoke(grant).await;
+        } else {
+            self.all.ledger.tell(grant, "left to end by itself".to_owned());
+        }
+    }
+
+    /// Holds one lease after the other, each for as long as it can be.
+    async fn keep(mut self) {
+        while !self.all.is(Phase::End) {
+            let Some(grant) = self.issue(USER_ROLES[1]).await else {
+                self.all.rest(Duration::from_secs(1), Phase::Healing).await;
+                continue;
+            };
+            let held_until = self.all.ledger.look(grant).given + LONGEST_LEASE;
+            while self.all.ledger.now() + LEASE / 2 < held_until && !self.all.is(Phase::End) {
+                self.all.rest(LEASE / 4, Phase::Healing).await;
+                self.renew(grant).await;
+            }
+            self.revoke(grant).await;
+        }
+    }
+
+    async fn rotate_root(mut self) {
+        while self.all.is(Phase::Chaos) {
+            let pause = Duration::from_secs(self.random.random_range(3..15));
+            self.all.rest(pause, Phase::Chaos).await;
+            let path = format!("{MOUNT}/config/rotate-root");
+            self.ask("rotate root", "POST", &path, &json!({})).await.ok();
+        }
+    }
+
+    async fn rotate_static(mut self) {
+        while self.all.is(Phase::Chaos) {
+            let pause = Duration::from_secs(self.random.random_range(2..8));
+            self.all.rest(pause, Phase::Chaos).await;
+            let role = STATIC_ROLES[self.random.random_range(0..STATIC_ROLES.len())];
+            let path = format!("{MOUNT}/static-roles/{role}/rotate");
+            self.ask("rotate static role", "POST", &path, &json!({})).await.ok();
+            let path = format!("{MOUNT}/static-creds/{role}");
+            self.ask("read static role", "GET", &path, &Value::Null).await.ok();
+        }
+    }
+
+    async fn issue(&mut self, role: &str) -> Option<usize> {
+        let calm = Arc::clone(&self.all.calm);
+        let _under_way = calm.read().await;
+        let path = format!("{MOUNT}/creds/{role}");
+        for _ in 0..TRIES {
+            let asked = self.all.ledger.now();
+            match self.ask("issue user", "GET", &path, &Value::Null).await {
+                Ok(answer) if answer.is_success() => {
+                    return Some(self.all.ledger.grant(&answer.body, asked));
+                }
+                _ => self.pause_before_another_try().await,
+            }
+        }
+        None
+    }
+
+    async fn open_session(&mut self) {
+        let path = format!("{MOUNT}/creds/{SESSION_ROLE}");
+        match self.ask("open session", "GET", &path, &Value::Null).await {
+            Ok(answer) if answer.is_success() => self.all.ledger.session(&answer.body),
+            _ => {}
+        }
+    }
+
+    /// Whether it goes on to be worth renewing.
+    async fn renew(&mut self, grant: usize) -> bool {
+        for _ in 0..TRIES {
+            let held = self.all.ledger.look(grant);
+            let asked = self.all.ledger.now();
+            let body = json!({ "lease_id": held.lease });
+            match self.ask("renew", "PUT", "sys/leases/renew", &body).await {
+                Ok(answer) if answer.is_success() => {
+                    let seconds = answer.body["lease_duration"].as_u64().unwrap_or_default();
+                    self.all.ledger.renewed(grant, asked, seconds);
+                    self.all.ledger.tell(grant, format!("renewed for {seconds} s"));
+                    return true;
+                }
+                Ok(answer) => {
+                    let errors = answer.errors();
+                    self.all.ledger.tell(grant, format!("renewing answered {errors}"));
+                    let is_gone = errors.contains("lease not found");
+                    if is_gone && held.is_held(self.all.ledger.now()) {
+                        self.all.ledger.lose(grant, &errors);
+                    }
+                    if is_gone {
+                        return false;
+                    }
+                }
+                Err(lost) => {
+                    let lost = lost.name();
+                    self.all.ledger.tell(grant, format!("renewing: {lost}"));
+                }
+            }
+            self.pause_before_another_try().await;
+        }
+        true
+    }
+
+    async fn revoke(&mut self, grant: usize) {
+        self.all.ledger.ending(grant);
+        let lease = self.all.ledger.look(grant).lease;
+        let body = json!({ "lease_id": lease, "sync": self.random.random_bool(0.5) });
+        for _ in 0..TRIES {
+            let answer = self.ask("revoke", "PUT", "sys/leases/revoke", &body).await;
+            let what = match &answer {
+                Ok(answer) if answer.is_success() => "revoked".to_owned(),
+                Ok(answer) => format!("revoking answered {}", answer.errors()),
+                Err(lost) => format!("revoking: {}", lost.name()),
+            };
+            self.all.ledger.tell(grant, what);
+            if answer.is_ok_and(|answer| answer.is_success()) {
+                return;
+            }
+            self.pause_before_another_try().await;
+        }
+    }
+
+    /// Sends one request, to the active node or any other, and maybe hangs up.
+    async fn ask(
+        &mut self,
+        kind: &'static str,
+        method: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer, Lost> {
+        let hangs_up = !self.is_patient && self.random.random_bool(0.15);
+        let patience = if hangs_up {
+            Duration::from_millis(self.random.random_range(1..700))
+        } else {
+            PATIENCE
+        };
+        let node = self.node();
+        let cluster = Arc::clone(&self.all.cluster);
+        let asked = self.all.ledger.now();
+        let answer = cluster.send(node, method, path, body, patience).await;
+        let came_to = match &answer {
+            Ok(answer) if answer.is_success() => "done".to_owned(),
+            Ok(answer) => format!("answered {}", answer.status),
+            Err(lost) => lost.name().to_owned(),
+        };
+        if MAKING.contains(&kind) && came_to != "done" {
+            let why = answer.as_ref().map(Answer::errors);
+            let why = why.unwrap_or_else(|_| came_to.clone());
+            let since = asked.as_secs_f64();
+            self.all.ledger.note(format!("client: {kind}, asked at {since:.3} s: {why}"));
+        }
+        self.all.ledger.count(kind, &came_to);
+        answer
+    }
+
+    fn node(&mut self) -> SocketAddr {
+        let cluster = &self.all.cluster;
+        if self.random.random_bool(0.8) {
+            return cluster.active().address;
+        }
+        cluster.nodes[self.random.random_range(0..cluster.nodes.len())].address
+    }
+
+    async fn pause_before_another_try(&mut self) {
+        let pause = self.random.random_range(100..1000);
+        sleep(Duration::from_millis(pause)).await;
+    }
+
+    /// Somebody else with a fate of their own.
+    fn other(&mut self) -> Self {
+        Self {
+            all: self.all.clone(),
+            random: StdRng::seed_from_u64(self.random.random()),
+            is_patient: self.is_patient,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The mount under test: registered, mounted, configured.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use vault_plugin_secrets_aws::aws::fake::{FakeAws, FakeRole};
+
+use crate::Fallible;
+use crate::cluster::Cluster;
+use crate::driver::aws::serve;
+use crate::driver::plugin::sha256;
+
+pub(crate) const MOUNT: &str = "aws";
+/// Roles that make IAM users: with all that a user can have, and with one policy.
+pub(crate) const USER_ROLES: [&str; 2] = ["full", "plain"];
+/// A role that opens sessions.
+pub(crate) const SESSION_ROLE: &str = "assumed";
+/// Static roles, each with a user of the same name. The last one keeps a single key.
+pub(crate) const STATIC_ROLES: [&str; 3] = ["static-one", "static-two", "static-single"];
+
+/// How long a user's lease is.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// The longest that renewals can make it. Doubts are settled no earlier.
+pub(crate) const LONGEST_LEASE: Duration = Duration::from_secs(150);
+
+const POLICIES: [&str; 2] = [
+    "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+    "arn:aws:iam::aws:policy/IAMReadOnlyAccess",
+];
+const INLINE: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"*"}]}"#;
+const GROUP: &str = "team";
+const ASSUMED: &str = "deploy";
+
+/// Sets it up, and returns the mount's storage as an operator reaches it.
+pub(crate) async fn set(cluster: &Cluster, aws: &FakeAws) -> Fallible<String> {
+    let endpoint = format!("http://{}", serve(aws)?);
+    let key = aws.admin_key();
+    aws.add_group(GROUP);
+    aws.add_role(ASSUMED, FakeRole::default());
+    let plugin = "aws";
+    let write = |path: String, body: Value| async move {
+        let answer = cluster.operate("POST", &path, &body).await?;
+        if !answer.is_success() {
+            return Err(format!("{path}: {}", answer.errors()).into());
+        }
+        Fallible::Ok(())
+    };
+    let command = cluster.plugin.file_name().and_then(|name| name.to_str());
+    write(
+        format!("sys/plugins/catalog/secret/{plugin}"),
+        json!({ "command": command, "sha256": sha256(&cluster.plugin)? }),
+    )
+    .await?;
+    write(
+        format!("sys/mounts/{MOUNT}"),
+        json!({
+            "type": plugin,
+            "config": { "max_lease_ttl": format!("{}s", LONGEST_LEASE.as_secs()) },
+        }),
+    )
+    .await?;
+    write(
+        format!("{MOUNT}/config/root"),
+        json!({
+            "access_key": key.access_key_id.as_str(),
+            "secret_key": key.secret_access_key.expose_secret(),
+            "region": "us-east-1",
+            "iam_endpoint": endpoint,
+            "sts_endpoint": endpoint,
+            "sts_region": "us-east-1",
+        }),
+    )
+    .await?;
+    write(
+        format!("{MOUNT}/config/lease"),
+        json!({
+            "lease": format!("{}s", LEASE.as_secs()),
+            "lease_max": format!("{}s", LONGEST_LEASE.as_secs()),
+        }),
+    )
+    .await?;
+    let [full, plain] = USER_ROLES;
+    let arn = aws.arn("iam", &format!("role/{ASSUMED}"));
+    for (role, body) in [
+        (
+            full,
+            json!({
+                "credential_type": "iam_user",
+                "policy_arns": POLICIES,
+                "policy_document": INLINE,
+                "iam_groups": [GROUP],
+                "iam_tags": { "team": "payments" },
+            }),
+        ),
+        (
+            plain,
+            json!({ "credential_type": "iam_user", "policy_arns": [POLICIES[0]] }),
+        ),
+        (
+            SESSION_ROLE,
+            json!({ "credential_type": "assumed_role", "role_arns": [arn.as_str()] }),
+        ),
+    ] {
+        write(format!("{MOUNT}/roles/{role}"), body).await?;
+    }
+    for role in STATIC_ROLES {
+        aws.add_user(role);
+        write(
+            format!("{MOUNT}/static-roles/{role}"),
+            json!({
+                "username": role,
+                "rotation_period": "60s",
+                "single_key": role.ends_with("single"),
+            }),
+        )
+        .await?;
+    }
+    let mounts = cluster.operate("GET", "sys/mounts", &Value::Null).await?;
+    let uuid = mounts.body["data"][format!("{MOUNT}/")]["uuid"].as_str();
+    let uuid = uuid.ok_or("the host does not tell the mount's id")?;
+    Ok(format!("sys/raw/logical/{uuid}"))
+}
