@@ -22,7 +22,13 @@
 //! - Arrows point as drawn; a test reads every file's imports and fails on any other.
 //! - Before AWS is asked to make something, a WAL entry is stored: the process may die between any
 //!   two lines, and nothing is left behind for ever.
-//! - A request that has begun runs to its end, also when its caller has gone.
+//! - A user of AWS that was made for a lease is in the register until AWS has certainly removed it:
+//!   what no order of steps can make sure of, time does.
+//! - Every request carries its [`caller`]: who waits, and until when. Nothing begins at AWS for a
+//!   caller that has gone. What has begun runs to its end, and whoever is about to commit looks whether
+//!   anybody still waits; if not, it undoes. Every limit of time is a moment of the caller's.
+//! - What cannot be undone now is in the WAL, never only in memory. "AWS does not know it" means "look
+//!   again" until it is older than IAM's memory.
 //! - One process serves every mount. Nothing that belongs to a mount is global; mounts share only
 //!   the connections to AWS, and how fast each AWS account may be called.
 //! - The engine starts no background work: the host's timer and requests drive everything.
