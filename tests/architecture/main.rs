@@ -3,7 +3,7 @@
 
 mod scan;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -94,6 +94,36 @@ fn every_layer_uses_only_what_it_may() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn within_the_engine_nothing_uses_what_uses_it() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in sources().unwrap() {
+        if let ["engine", topic, ..] = file.modules()[..]
+            && !file.is_test()
+        {
+            let used = scan(&file.text, file.depth()).parts("engine", file.depth());
+            uses.entry(topic.to_owned()).or_default().extend(used);
+        }
+    }
+    let topics: BTreeSet<_> = uses.keys().cloned().collect();
+    for (topic, used) in &mut uses {
+        used.retain(|used| topics.contains(used) && used != topic);
+    }
+    assert!(uses["creds"].contains("issued"), "{uses:?}");
+    // What uses nothing that is left goes, until only circles are left.
+    while let Some(free) = uses
+        .iter()
+        .find(|(_, used)| used.is_empty())
+        .map(|(topic, _)| topic.clone())
+    {
+        uses.remove(&free);
+        for used in uses.values_mut() {
+            used.remove(&free);
+        }
+    }
+    assert!(uses.is_empty(), "circles, or what leads to them: {uses:#?}");
 }
 
 #[test]

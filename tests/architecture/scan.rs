@@ -9,6 +9,22 @@ pub(crate) struct Scan {
     pub(crate) layers: BTreeSet<String>,
     /// All identifiers outside of an inline `mod tests`.
     pub(crate) words: BTreeSet<String>,
+    /// Where `crate::…` leads to outside of an inline `mod tests`: the layer and its part.
+    parts: BTreeSet<(String, String)>,
+    /// The same for `super::…`, by how many modules it goes up.
+    above: BTreeSet<(usize, String)>,
+}
+
+impl Scan {
+    /// The parts of `layer` that a file of it names whose module is `depth` below the root.
+    pub(crate) fn parts(&self, layer: &str, depth: usize) -> BTreeSet<String> {
+        let parts = self.parts.iter().filter(|(of, _)| of == layer);
+        let above = self.above.iter().filter(|(ups, _)| *ups + 1 == depth);
+        parts
+            .map(|(_, part)| part.clone())
+            .chain(above.map(|(_, part)| part.clone()))
+            .collect()
+    }
 }
 
 /// Reads the text of a file whose module is `depth` below the root of the crate.
@@ -28,7 +44,15 @@ pub(crate) fn scan(text: &str, depth: usize) -> Scan {
                 modules.pop_if(|(_, before)| *before == braces);
             }
             "mod" if word(at + 2) == "{" => modules.push((word(at + 1), braces)),
-            "crate" if is_path(at + 1) => scan.layers.extend(heads(&tokens, at + 3)),
+            "crate" if is_path(at + 1) => {
+                scan.layers.extend(heads(&tokens, at + 3));
+                if is_path(at + 4) && !in_tests(&modules) {
+                    let parts = heads(&tokens, at + 6);
+                    let layer = word(at + 3).to_owned();
+                    let parts = parts.into_iter().map(|part| (layer.clone(), part));
+                    scan.parts.extend(parts);
+                }
+            }
             // Later ones of a chain have been counted with its first.
             "super" if at < 3 || !(is_path(at - 2) && word(at - 3) == "super") => {
                 let mut ups = 1;
@@ -37,17 +61,25 @@ pub(crate) fn scan(text: &str, depth: usize) -> Scan {
                     ups += 1;
                     after += 3;
                 }
+                if is_path(after) && modules.is_empty() {
+                    let above = heads(&tokens, after + 2).into_iter();
+                    scan.above.extend(above.map(|name| (ups, name)));
+                }
                 if ups == depth + modules.len() && is_path(after) {
                     scan.layers.extend(heads(&tokens, after + 2));
                 }
             }
-            name if !modules.iter().any(|(module, _)| *module == "tests") => {
+            name if !in_tests(&modules) => {
                 scan.words.insert(name.to_owned());
             }
             _ => {}
         }
     }
     scan
+}
+
+fn in_tests(modules: &[(&str, usize)]) -> bool {
+    modules.iter().any(|(module, _)| *module == "tests")
 }
 
 /// The first names of the path, or group of paths, that begins at `at`.

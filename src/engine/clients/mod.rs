@@ -23,10 +23,9 @@ use crate::aws::{
 use crate::clock::Clock;
 use crate::engine::config_root::{Misconfigured, RootConfig};
 use crate::engine::error::explain;
-use crate::engine::usernames;
+use crate::engine::usernames::Names;
 use crate::logical::{Error, Storage, StorageError, SystemView};
 use crate::secret::SecretString;
-use crate::template::{ParseError, Template};
 
 /// The connected clients of one mount, kept until `config/root` changes.
 ///
@@ -92,13 +91,8 @@ impl ClientCache {
         let iam = self.limits.iam(&*self.connector, &iam);
         let iam = iam.map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials)?;
-        let names = usernames::parse(&root.username_template);
-        let names_are_new = names
-            .as_ref()
-            .is_ok_and(|names| usernames::gives_new_names(names, &*self.clock));
         Ok(Connected {
-            names,
-            names_are_new,
+            names: Names::of(&root.username_template, &*self.clock),
             root,
             iam,
             sts: StsCandidates::new(Arc::clone(&self.connector), sts),
@@ -233,10 +227,8 @@ impl RootChange<'_> {
 pub(crate) struct Connected {
     /// What they were made of.
     pub(crate) root: RootConfig,
-    /// The configuration's `username_template`; whoever needs a name reports what is wrong with it.
-    pub(crate) names: Result<Template, ParseError>,
-    /// Whether no two users get the same name.
-    pub(crate) names_are_new: bool,
+    /// The configuration's `username_template`.
+    pub(crate) names: Names,
     /// IAM of the account.
     pub(crate) iam: AccountIam,
     sts: StsCandidates,

@@ -80,7 +80,10 @@ fn session_name(
     asked: &Asked,
 ) -> Result<RoleSessionName, Error> {
     if asked.role_session_name.is_empty() {
-        return usernames::role_session(engine, clients, &asked.display_name, &asked.role_name);
+        let role = asked.role_name.as_str();
+        return clients
+            .names
+            .role_session(&*engine.clock, &asked.display_name, role);
     }
     let mut name = usernames::normalize(&asked.role_session_name);
     name.truncate(usernames::MAX_IAM_NAME);

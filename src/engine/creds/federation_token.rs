@@ -5,7 +5,7 @@ use super::group_policies::SessionPolicies;
 use super::refusal::refused;
 use super::session::{Lifetime, Session};
 use crate::aws::GetFederationToken;
-use crate::engine::{Engine, usernames};
+use crate::engine::Engine;
 use crate::logical::{Error, Request, Response};
 
 pub(super) async fn generate(
@@ -27,7 +27,7 @@ pub(super) async fn generate(
         )));
     }
     let clients = engine.clients.get(storage).await?;
-    let name = usernames::federated_user(engine, &clients)?;
+    let name = clients.names.federated_user(&*engine.clock)?;
     let lifetime = Lifetime::of(engine, asked).await?;
     let sts = clients.sts().await?;
     let document = policies.document.clone();

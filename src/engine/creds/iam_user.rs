@@ -22,7 +22,7 @@ use crate::engine::error::refused;
 use crate::engine::iam_user_removal::{Attached, remove_known};
 use crate::engine::issued::{self, Making, Planned};
 use crate::engine::roles::{self, RoleName, RoleRecord};
-use crate::engine::{Engine, busy, usernames};
+use crate::engine::{Engine, busy};
 use crate::logical::{Error, JsonObject, Request, Response, Storage};
 use crate::secret::ExposeSecret;
 
@@ -191,12 +191,9 @@ impl Work<'_> {
     ) -> Result<(User, Making), Error> {
         const CONTEXT: &str = "Error creating IAM user";
         let next_name = || {
-            usernames::iam_user(
-                self.engine,
-                self.clients,
-                &asked.display_name,
-                &asked.role_name,
-            )
+            let role = asked.role_name.as_str();
+            let names = &self.clients.names;
+            names.iam_user(&*self.engine.clock, &asked.display_name, role)
         };
         let iam = self.iam.beginning();
         let mut name = next_name()?;

@@ -67,7 +67,7 @@ impl Making {
         name: UserName,
         planned: &Planned,
     ) -> Result<Option<Self>, Error> {
-        let lock = if clients.names_are_new {
+        let lock = if clients.names.are_new() {
             None
         } else {
             let lock = engine.issued.names.lock(name.as_str()).await;

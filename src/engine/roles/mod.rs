@@ -30,6 +30,7 @@ const LEGACY_PREFIX: &str = "policy/";
 pub(crate) struct RoleName(String);
 
 impl RoleName {
+    #[cfg(test)]
     pub(crate) fn named(name: &str) -> Self {
         Self(name.to_owned())
     }
