@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::aws::{KeyPair, READ_ONLY_ACCESS};
-use crate::fixture::{Fixture, Generated, SOON, fixture};
+use crate::fixture::{A_ROLLBACK, Fixture, Generated, SOON, fixture};
 use crate::host::{strings, text};
 use crate::process::wait_for;
 use crate::product::Product;
@@ -228,5 +228,28 @@ fn a_mount_of_the_hosts_own_engine_comes_over_and_goes_back_with_all_that_is_ope
     // And once more, over and on.
     move_to(&fixture, version);
     revoke(&fixture, &after);
-    fixture.generate("deploy");
+    let lives_on = fixture.generate("deploy");
+
+    move_to(&fixture, &own);
+    assert_eq!(renew(&fixture, &lives_on), 1500);
+    move_to(&fixture, version);
+
+    assert_that_the_unseen_renewal_counts(&fixture, &lives_on);
+}
+
+/// The host's own engine renewed the lease, which ours knows as one that is over by now.
+fn assert_that_the_unseen_renewal_counts(fixture: &Fixture, renewed: &Generated) {
+    let key = format!("issued/{}", renewed.user);
+    let mut record = fixture.host.stored("aws", &key);
+    record["expires_at"] = json!(record["issued_at"].as_i64().expect("seconds") - 600);
+    fixture.host.store("aws", &key, &record);
+    let noted = || fixture.host.find_stored("aws", "issued-watch");
+    let held = wait_for("the gap to be noticed", A_ROLLBACK, || {
+        noted().filter(|noted| !noted["held"].is_null())
+    });
+    wait_for("further ticks of the timer", 2 * A_ROLLBACK, || {
+        noted().filter(|noted| noted["seen"] != held["seen"])
+    });
+
+    assert!(renewed.keys.identity().is_ok());
 }

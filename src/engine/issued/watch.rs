@@ -36,7 +36,7 @@ const SET: Duration = Duration::from_mins(1);
 /// What is over when, in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hold {
-    /// Records that were stored before then wait.
+    /// Records that were stored before then, or in that second, wait.
     since: i64,
     /// Until then.
     until: i64,
@@ -46,7 +46,7 @@ impl Hold {
     /// When a record is over, in Unix seconds.
     pub(super) fn over(hold: Option<Self>, record: &IssuedUser) -> i64 {
         match hold {
-            Some(hold) if record.stored_at < hold.since => record.expires_at.max(hold.until),
+            Some(hold) if record.stored_at <= hold.since => record.expires_at.max(hold.until),
             _ => record.expires_at,
         }
     }
