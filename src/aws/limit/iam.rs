@@ -14,8 +14,8 @@ use super::request::{Asks, Phase, Request};
 use super::{Place, nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
-    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName,
-    ServiceSpecificCredentialId, SshPublicKeyId, User, UserName,
+    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
+    SshPublicKeyId, User, UserName,
 };
 use crate::caller::Caller;
 

@@ -111,7 +111,10 @@ impl Load {
         let of = |mount: u64| self.mounts.get(&mount).map_or(0, |mount| mount.calls);
         let before = of(mount);
         let others = self.mounts.keys().filter(|other| **other != mount);
-        before + others.map(|other| of(*other).min(before + own)).sum::<usize>()
+        before
+            + others
+                .map(|other| of(*other).min(before + own))
+                .sum::<usize>()
     }
 
     /// A caller of the mount hung up after so long.

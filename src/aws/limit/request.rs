@@ -28,7 +28,7 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 const RESERVE: Duration = Duration::from_secs(2);
 
 /// A request that waits is given up when it could not be done in time if AWS took so much more.
-const DOUBT: f64 = 1.25;
+const DOUBT: f64 = 1.15;
 
 /// What all calls of one request have in common. Dropped when the request has ended.
 #[derive(Debug)]

@@ -57,10 +57,7 @@ impl StsCandidates {
     }
 
     /// The only candidate, or the first that answers, for a request of `caller`.
-    pub(super) async fn choose(
-        self: &Arc<Self>,
-        caller: &Caller,
-    ) -> Result<CandidateSts, NoSts> {
+    pub(super) async fn choose(self: &Arc<Self>, caller: &Caller) -> Result<CandidateSts, NoSts> {
         let ask = || {
             let (candidates, caller) = (Arc::clone(self), caller.committed());
             async move { candidates.ask(&caller).await }.boxed()
@@ -139,10 +136,7 @@ impl StsCandidates {
     }
 
     /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
-    pub(super) async fn accepts_us(
-        self: &Arc<Self>,
-        caller: &Caller,
-    ) -> Result<bool, aws::Error> {
+    pub(super) async fn accepts_us(self: &Arc<Self>, caller: &Caller) -> Result<bool, aws::Error> {
         let failures = match self.choose(caller).await {
             Ok(sts) => match sts.get_caller_identity().await {
                 Ok(_) => return Ok(true),

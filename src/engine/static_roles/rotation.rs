@@ -309,7 +309,7 @@ async fn prove(
         return Ok(());
     };
     tracing::debug!(%error, "STS does not vouch for a new access key");
-    let iam = clients.iam.for_request(Class::Issue, caller);
+    let iam = clients.iam.for_request(Class::Issue, caller).finishing();
     until_accepted(PROPAGATION_LIMIT, || known(iam.get_user(None)))
         .await
         .map_err(|error| {
