@@ -108,17 +108,14 @@ impl Limiter {
         self.serve();
         let mut until = asks.phase_ends();
         loop {
-            match timeout_at(until, &mut granted).await {
-                Ok(granted) => return granted.ok(),
-                // While AWS throttles, it is known how long the rest takes.
-                Err(_) => {
-                    let now = Instant::now();
-                    let later = self.state().turn_by(&asks, now);
-                    if later <= now {
-                        return None;
-                    }
-                    until = later;
-                }
+            if let Ok(granted) = timeout_at(until, &mut granted).await {
+                return granted.ok();
+            }
+            // While AWS throttles, it is known how long the rest takes.
+            let now = Instant::now();
+            until = self.state().turn_by(&asks, now);
+            if until <= now {
+                return None;
             }
         }
     }

@@ -86,7 +86,7 @@ async fn calls_under_way_are_bounded_and_waiting_ends_with_the_caller() {
     );
 
     // Whoever hangs up during its call makes room.
-    under_way.into_iter().for_each(|call| call.abort());
+    under_way.iter().for_each(JoinHandle::abort);
     scene.aws.heal();
     ask(Caller::client(None)).await.unwrap().unwrap();
 }
