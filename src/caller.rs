@@ -65,7 +65,12 @@ impl Caller {
 
     /// Whether anybody still waits.
     pub fn waits(&self) -> bool {
-        !self.hung_up.is_cancelled() && Instant::now() < self.answer_by()
+        !self.hung_up() && Instant::now() < self.answer_by()
+    }
+
+    /// Whether the caller hung up, be its time over or not.
+    pub fn hung_up(&self) -> bool {
+        self.hung_up.is_cancelled()
     }
 
     /// Ready when nobody waits any more.
@@ -74,6 +79,11 @@ impl Caller {
             () = self.hung_up.cancelled() => {}
             () = sleep_until(self.answer_by()) => {}
         }
+    }
+
+    /// Ready when the caller hangs up.
+    pub async fn hangs_up(&self) {
+        self.hung_up.cancelled().await;
     }
 
     /// Since when the caller waits.

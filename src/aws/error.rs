@@ -41,6 +41,8 @@ pub enum ErrorKind {
     NoCredentials,
     /// AWS did not answer: name resolution, connection, TLS, proxy, time limit.
     Unreachable,
+    /// Whoever asked has hung up, so AWS was not asked.
+    CallerGone,
     /// AWS failed in its own way.
     Other,
 }

@@ -4,7 +4,7 @@
 //! [`ClientConfig`]. [`SdkConnector`] is the real thing, `fake` a simulated AWS for tests, and
 //! [`limit`] keeps what goes to IAM within AWS's limits. Nothing above this layer knows of the AWS
 //! SDK.
-//! May depend on: `secret`, `environment`, `clock`.
+//! May depend on: `secret`, `environment`, `clock`, `caller`.
 
 mod arn;
 mod client_config;
@@ -26,7 +26,7 @@ pub use client_config::{
     StsAddress, TokenSourceError, WebIdentitySource,
 };
 pub use error::{Error, ErrorKind};
-pub use limit::AccountIam;
+pub use limit::{AccountIam, AccountSts};
 pub use sdk::SdkConnector;
 pub use types::*;
 
@@ -224,5 +224,5 @@ pub struct Clients {
     /// IAM, one for the partition.
     pub iam: AccountIam,
     /// STS, of one region.
-    pub sts: Arc<dyn Sts>,
+    pub sts: AccountSts,
 }

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::limiter::{Limiter, Whose};
-use super::queue::Class;
+use super::limiter::Limiter;
+use super::queue::{Class, Rank};
 use super::rate::Answer;
+use super::request::{Asks, Phase, Request};
+use super::{Place, nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
     Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
@@ -26,12 +28,18 @@ const TELLING_REFUSALS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
+/// Whether a call ends an access key, or finds one that must end: such calls come before all others.
+type Kills = bool;
+const KILLS: Kills = true;
+const SPARES: Kills = false;
+
 /// IAM of an account as one mount uses it.
 #[derive(Clone, Debug)]
 pub struct AccountIam {
     pub(super) iam: Arc<dyn Iam>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) mount: u64,
+    pub(super) place: Place,
 }
 
 impl AccountIam {
@@ -39,62 +47,65 @@ impl AccountIam {
     pub fn for_request(&self, class: Class, caller: &Caller) -> LimitedIam {
         LimitedIam {
             iam: Arc::clone(&self.iam),
-            limiter: Arc::clone(&self.limiter),
-            mount: self.mount,
+            request: self.limiter.request(self.mount),
             class,
-            request: self.limiter.next_request(),
+            phase: Phase::Whole,
+            expected: 0,
             caller: caller.clone(),
-            turn_by: caller.answer_by(),
-            answered_by: caller.answer_by(),
+            place: self.place.clone(),
         }
     }
 }
 
-/// IAM for one request. Each call waits for its turn, and what AWS throttles is put back into the
-/// queue, until the caller's time is over or it hangs up.
+/// IAM for one request; clones are for the same request. Each call waits for its turn, and what AWS
+/// throttles is put back into the queue, until the caller's time is over or it hangs up
+/// ([`ErrorKind::CallerGone`]).
 #[derive(Clone, Debug)]
 pub struct LimitedIam {
     iam: Arc<dyn Iam>,
-    limiter: Arc<Limiter>,
-    mount: u64,
+    request: Arc<Request>,
     class: Class,
-    request: u64,
+    phase: Phase,
+    expected: usize,
     caller: Caller,
-    /// Until when a call waits for its turn.
-    turn_by: Instant,
-    /// Until when its answer is waited for.
-    answered_by: Instant,
+    place: Place,
 }
 
 impl LimitedIam {
-    /// For the first thing that changes AWS: it begins early enough to be finished in time.
+    /// Says how many calls the request takes, so that it is known how long others have to wait.
     #[must_use]
-    pub fn beginning(&self) -> Self {
+    pub fn expecting(&self, calls: usize) -> Self {
         Self {
-            turn_by: self.caller.begin_by(),
-            answered_by: self.caller.finish_by(),
+            expected: calls,
             ..self.clone()
         }
+    }
+
+    /// For the first thing that changes AWS: it begins early enough to be finished in time. When it
+    /// could not, it is refused at once ([`ErrorKind::Throttled`]).
+    #[must_use]
+    pub fn beginning(&self) -> Self {
+        self.at(Phase::Beginning)
     }
 
     /// For what follows, early enough to be undone in time.
     #[must_use]
     pub fn finishing(&self) -> Self {
-        Self {
-            turn_by: self.caller.finish_by(),
-            answered_by: self.caller.finish_by(),
-            ..self.clone()
-        }
+        self.at(Phase::Finishing)
     }
 
     /// For removing what the request has made, in the request's place, whoever hangs up.
     #[must_use]
     pub fn undoing(&self) -> Self {
-        let caller = self.caller.committed();
         Self {
-            turn_by: caller.answer_by(),
-            answered_by: caller.answer_by(),
-            caller,
+            caller: self.caller.committed(),
+            ..self.at(Phase::Undoing)
+        }
+    }
+
+    fn at(&self, phase: Phase) -> Self {
+        Self {
+            phase,
             ..self.clone()
         }
     }
@@ -104,54 +115,86 @@ impl LimitedIam {
         &self.caller
     }
 
+    /// Whether a request that is beginning is let in. Its first call asks as well; whoever writes
+    /// something down before that call asks here before.
+    pub fn let_in(&self, operation: &'static str) -> Result<(), Error> {
+        Request::let_in(&self.asks(SPARES), &self.request.limiter)
+            .map_err(|crowd| Error::unasked(operation, ErrorKind::Throttled, crowd.to_string()))
+    }
+
+    fn asks(&self, kills: Kills) -> Asks {
+        Asks {
+            rank: Rank {
+                class: if kills { Class::KeyKilling } else { self.class },
+                begun: self.phase.has_begun(),
+                mount: self.request.mount,
+                request: self.request.number,
+            },
+            class: self.class,
+            phase: self.phase,
+            expected: self.expected,
+            caller: self.caller.clone(),
+        }
+    }
+
     pub(super) async fn call<'a, T>(
         &'a self,
         operation: &'static str,
+        kills: Kills,
         send: impl Fn() -> BoxFuture<'a, Result<T, Error>> + Send,
     ) -> Result<T, Error> {
-        let whose = Whose {
-            mount: self.mount,
-            request: self.request,
-            class: class(self.class, operation),
-        };
+        self.let_in(operation)?;
+        let answered_by = self.phase.answered_by(&self.caller);
         let mut refusal = None;
         let mut refusals = 0;
         let mut pause = FIRST_PAUSE;
         loop {
             let permit = tokio::select! {
                 biased;
-                permit = self.limiter.acquire(whose, self.turn_by) => permit,
-                () = self.caller.gone() => return Err(nobody_waits(operation)),
+                () = self.caller.gone() => None,
+                permit = self.request.limiter.acquire(self.asks(kills)) => permit,
             };
             let Some(permit) = permit else {
-                return Err(refusal.unwrap_or_else(|| too_late(operation)));
+                return Err(self.unserved(operation, refusal));
             };
-            let result = timeout_at(self.answered_by, send())
+            let result = timeout_at(answered_by, send())
                 .await
-                .unwrap_or_else(|_| Err(unanswered(operation)));
+                .unwrap_or_else(|_| Err(unanswered(operation, &self.place)));
             let answer = told(&result);
-            permit.answered(answer);
-            let now = Instant::now();
+            // Returned before any pause: others have their turns meanwhile.
+            if answer != Answer::Throttled || refusals < TELLING_REFUSALS {
+                permit.answered(answer);
+            } else {
+                drop(permit);
+            }
             match result {
-                Err(error) if answer == Answer::Throttled && now < self.turn_by => {
-                    refusal = Some(error);
-                }
+                Err(error) if answer == Answer::Throttled => refusal = Some(error),
                 other => return other,
             }
             refusals += 1;
             if refusals >= TELLING_REFUSALS {
-                sleep_until(self.turn_by.min(now + pause)).await;
+                let turn_by = self.phase.turn_by(&self.caller);
+                tokio::select! {
+                    () = self.caller.gone() => {}
+                    () = sleep_until(turn_by.min(Instant::now() + pause)) => {}
+                }
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
         }
     }
-}
 
-fn class(class: Class, operation: &str) -> Class {
-    match operation {
-        // An unknown key must be found first.
-        "iam:DeleteAccessKey" | "iam:UpdateAccessKey" | "iam:ListAccessKeys" => Class::KeyKilling,
-        _ => class,
+    /// Why a call had no turn.
+    fn unserved(&self, operation: &'static str, refusal: Option<Error>) -> Error {
+        if self.caller.hung_up() {
+            if self.class == Class::Issue {
+                self.request.hung_up(&self.caller);
+            }
+            return nobody_waits(operation);
+        }
+        refusal.unwrap_or_else(|| match self.request.crowd() {
+            Some(crowd) => Error::unasked(operation, ErrorKind::Throttled, crowd.to_string()),
+            None => out_of_time(operation),
+        })
     }
 }
 
@@ -172,74 +215,59 @@ fn told<T>(result: &Result<T, Error>) -> Answer {
     }
 }
 
-fn too_late(operation: &'static str) -> Error {
-    let message = "AWS throttles the account, and others were served until the time for this \
-                   request was over";
-    Error::unasked(operation, ErrorKind::Throttled, message)
-}
-
-fn nobody_waits(operation: &'static str) -> Error {
-    let message = "whoever asked does not wait any more";
-    Error::unasked(operation, ErrorKind::Throttled, message)
-}
-
-fn unanswered(operation: &'static str) -> Error {
-    let message = "AWS did not answer until the time for this request was over";
-    Error::unreachable(operation, message, true)
-}
-
 /// Every call but those whose request is not borrowed.
 macro_rules! limited {
-    ($($name:ident, $operation:literal, ($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
+    ($($name:ident, $operation:literal, $kills:ident,
+        ($($argument:ident: $type:ty),*) -> $answer:ty;)+) => {
         #[async_trait]
         impl Iam for LimitedIam {
             async fn create_user(&self, request: CreateUser) -> Result<User, Error> {
-                self.call("iam:CreateUser", || self.iam.create_user(request.clone())).await
+                self.call("iam:CreateUser", SPARES, || self.iam.create_user(request.clone())).await
             }
 
             $(async fn $name(&self $(, $argument: $type)*) -> Result<$answer, Error> {
-                self.call($operation, || self.iam.$name($($argument),*)).await
+                self.call($operation, $kills, || self.iam.$name($($argument),*)).await
             })+
         }
     };
 }
 
 limited! {
-    get_user, "iam:GetUser", (user_name: Option<&UserName>) -> User;
-    delete_user, "iam:DeleteUser", (user_name: &UserName) -> ();
-    create_access_key, "iam:CreateAccessKey", (user_name: &UserName) -> AccessKey;
-    delete_access_key, "iam:DeleteAccessKey", (user_name: &UserName, id: &AccessKeyId) -> ();
-    update_access_key, "iam:UpdateAccessKey",
+    get_user, "iam:GetUser", SPARES, (user_name: Option<&UserName>) -> User;
+    delete_user, "iam:DeleteUser", SPARES, (user_name: &UserName) -> ();
+    create_access_key, "iam:CreateAccessKey", SPARES, (user_name: &UserName) -> AccessKey;
+    delete_access_key, "iam:DeleteAccessKey", KILLS, (user_name: &UserName, id: &AccessKeyId) -> ();
+    update_access_key, "iam:UpdateAccessKey", KILLS,
         (user_name: &UserName, id: &AccessKeyId, status: AccessKeyStatus) -> ();
-    list_access_keys, "iam:ListAccessKeys", (user_name: &UserName) -> Vec<AccessKeyMetadata>;
-    attach_user_policy, "iam:AttachUserPolicy", (user_name: &UserName, policy: &Arn) -> ();
-    detach_user_policy, "iam:DetachUserPolicy", (user_name: &UserName, policy: &Arn) -> ();
-    list_attached_user_policies, "iam:ListAttachedUserPolicies", (user_name: &UserName) -> Vec<Arn>;
-    put_user_policy, "iam:PutUserPolicy",
+    list_access_keys, "iam:ListAccessKeys", KILLS, (user_name: &UserName) -> Vec<AccessKeyMetadata>;
+    attach_user_policy, "iam:AttachUserPolicy", SPARES, (user_name: &UserName, policy: &Arn) -> ();
+    detach_user_policy, "iam:DetachUserPolicy", SPARES, (user_name: &UserName, policy: &Arn) -> ();
+    list_attached_user_policies, "iam:ListAttachedUserPolicies", SPARES, (user_name: &UserName) -> Vec<Arn>;
+    put_user_policy, "iam:PutUserPolicy", SPARES,
         (user_name: &UserName, policy: &PolicyName, document: &str) -> ();
-    delete_user_policy, "iam:DeleteUserPolicy", (user_name: &UserName, policy: &PolicyName) -> ();
-    list_user_policies, "iam:ListUserPolicies", (user_name: &UserName) -> Vec<PolicyName>;
-    add_user_to_group, "iam:AddUserToGroup", (group: &GroupName, user_name: &UserName) -> ();
-    remove_user_from_group, "iam:RemoveUserFromGroup",
+    delete_user_policy, "iam:DeleteUserPolicy", SPARES, (user_name: &UserName, policy: &PolicyName) -> ();
+    list_user_policies, "iam:ListUserPolicies", SPARES, (user_name: &UserName) -> Vec<PolicyName>;
+    add_user_to_group, "iam:AddUserToGroup", SPARES, (group: &GroupName, user_name: &UserName) -> ();
+    remove_user_from_group, "iam:RemoveUserFromGroup", SPARES,
         (group: &GroupName, user_name: &UserName) -> ();
-    list_groups_for_user, "iam:ListGroupsForUser", (user_name: &UserName) -> Vec<GroupName>;
-    list_attached_group_policies, "iam:ListAttachedGroupPolicies", (group: &GroupName) -> Vec<Arn>;
-    list_group_policies, "iam:ListGroupPolicies", (group: &GroupName) -> Vec<PolicyName>;
-    get_group_policy, "iam:GetGroupPolicy", (group: &GroupName, policy: &PolicyName) -> String;
-    delete_login_profile, "iam:DeleteLoginProfile", (user_name: &UserName) -> ();
-    list_mfa_devices, "iam:ListMFADevices", (user_name: &UserName) -> Vec<MfaSerialNumber>;
-    deactivate_mfa_device, "iam:DeactivateMFADevice",
+    list_groups_for_user, "iam:ListGroupsForUser", SPARES, (user_name: &UserName) -> Vec<GroupName>;
+    list_attached_group_policies, "iam:ListAttachedGroupPolicies", SPARES, (group: &GroupName) -> Vec<Arn>;
+    list_group_policies, "iam:ListGroupPolicies", SPARES, (group: &GroupName) -> Vec<PolicyName>;
+    get_group_policy, "iam:GetGroupPolicy", SPARES, (group: &GroupName, policy: &PolicyName) -> String;
+    delete_login_profile, "iam:DeleteLoginProfile", SPARES, (user_name: &UserName) -> ();
+    list_mfa_devices, "iam:ListMFADevices", SPARES, (user_name: &UserName) -> Vec<MfaSerialNumber>;
+    deactivate_mfa_device, "iam:DeactivateMFADevice", SPARES,
         (user_name: &UserName, serial: &MfaSerialNumber) -> ();
-    delete_virtual_mfa_device, "iam:DeleteVirtualMFADevice", (serial: &MfaSerialNumber) -> ();
-    list_ssh_public_keys, "iam:ListSSHPublicKeys", (user_name: &UserName) -> Vec<SshPublicKeyId>;
-    delete_ssh_public_key, "iam:DeleteSSHPublicKey",
+    delete_virtual_mfa_device, "iam:DeleteVirtualMFADevice", SPARES, (serial: &MfaSerialNumber) -> ();
+    list_ssh_public_keys, "iam:ListSSHPublicKeys", SPARES, (user_name: &UserName) -> Vec<SshPublicKeyId>;
+    delete_ssh_public_key, "iam:DeleteSSHPublicKey", SPARES,
         (user_name: &UserName, id: &SshPublicKeyId) -> ();
-    list_signing_certificates, "iam:ListSigningCertificates",
+    list_signing_certificates, "iam:ListSigningCertificates", SPARES,
         (user_name: &UserName) -> Vec<CertificateId>;
-    delete_signing_certificate, "iam:DeleteSigningCertificate",
+    delete_signing_certificate, "iam:DeleteSigningCertificate", SPARES,
         (user_name: &UserName, id: &CertificateId) -> ();
-    list_service_specific_credentials, "iam:ListServiceSpecificCredentials",
+    list_service_specific_credentials, "iam:ListServiceSpecificCredentials", SPARES,
         (user_name: &UserName) -> Vec<ServiceSpecificCredentialId>;
-    delete_service_specific_credential, "iam:DeleteServiceSpecificCredential",
+    delete_service_specific_credential, "iam:DeleteServiceSpecificCredential", SPARES,
         (user_name: &UserName, id: &ServiceSpecificCredentialId) -> ();
 }

@@ -4,11 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::queue::{Class, Place, Queue};
+use super::load::Load;
+use super::queue::{Class, Queue, Rank};
 use super::rate::{Answer, Rate, Turn};
+use super::request::{Asks, Request};
+
+/// Calls to STS under way at most: each has a connection of its own, with its memory and a file
+/// descriptor.
+const STS_CALLS: usize = 200;
 
 /// The limiter of one account.
 #[derive(Debug)]
@@ -20,32 +26,35 @@ pub(super) struct Limiter {
     requests: AtomicU64,
     /// The pacer must look earlier than it meant to.
     earlier: Notify,
+    /// STS has limits of its own; only how much of it is under way is limited here.
+    pub(super) sts: Semaphore,
 }
 
 #[derive(Debug)]
-struct State {
-    rate: Rate,
+pub(super) struct State {
+    pub(super) rate: Rate,
     /// Permits that were given and not returned.
     under_way: usize,
-    queue: Queue<oneshot::Sender<Permit>>,
+    pub(super) queue: Queue<Waiter>,
+    pub(super) load: Load,
     /// When the pacer looks again, if there is one.
     pacing: Option<Instant>,
+}
+
+/// A call that waits for its turn. Dropped, it tells that there will be none.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) asks: Asks,
+    turn: oneshot::Sender<Permit>,
 }
 
 /// The permission to send one call. However it ends, its place becomes free.
 #[derive(Debug)]
 pub(super) struct Permit {
     limiter: Arc<Limiter>,
+    rank: Rank,
     sent: Instant,
     answer: Answer,
-}
-
-/// Whose call it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Whose {
-    pub(super) mount: u64,
-    pub(super) request: u64,
-    pub(super) class: Class,
 }
 
 impl Limiter {
@@ -56,38 +65,40 @@ impl Limiter {
                 rate: Rate::new(Instant::now()),
                 under_way: 0,
                 queue: Queue::new(),
+                load: Load::default(),
                 pacing: None,
             }),
             requests: AtomicU64::new(0),
             earlier: Notify::new(),
+            sts: Semaphore::new(STS_CALLS),
         }
     }
 
-    /// The number of a request that begins now.
-    pub(super) fn next_request(&self) -> u64 {
-        self.requests.fetch_add(1, Ordering::Relaxed)
+    /// A request that begins now.
+    pub(super) fn request(self: &Arc<Self>, mount: u64) -> Arc<Request> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Request::new(Arc::clone(self), mount, number))
     }
 
-    /// Waits for the turn of a call; `None` when it did not come until `deadline`. A call that need
-    /// not wait goes out whatever the deadline.
-    pub(super) async fn acquire(
-        self: &Arc<Self>,
-        whose: Whose,
-        deadline: Instant,
-    ) -> Option<Permit> {
-        let (_leaving, granted) = {
+    /// Waits for the turn of a call; `None` when there is none in time.
+    pub(super) async fn acquire(self: &Arc<Self>, asks: Asks) -> Option<Permit> {
+        let (_leaving, mut granted) = {
             let mut state = self.state();
             let now = Instant::now();
-            if state.queue.is_empty() && state.turn(now) == Turn::Now {
-                return Some(self.permit(&mut state, now));
+            if now >= state.turn_by(&asks, now) {
+                return None;
             }
-            let (waiter, granted) = oneshot::channel();
-            let Whose {
-                mount,
-                request,
-                class,
-            } = whose;
-            let place = state.queue.push(class, mount, request, waiter);
+            state.enter(&asks);
+            if state.queue.is_empty() && state.turn(now) == Turn::Now {
+                return Some(self.permit(&mut state, asks.rank, now));
+            }
+            let (turn, granted) = oneshot::channel();
+            state.load.waits(asks.rank.mount, asks.rank.request);
+            let waiter = Waiter {
+                asks: asks.clone(),
+                turn,
+            };
+            let place = state.queue.push(asks.rank, waiter);
             let leaving = Leaving {
                 limiter: self,
                 place,
@@ -95,7 +106,18 @@ impl Limiter {
             (leaving, granted)
         };
         self.serve();
-        timeout_at(deadline, granted).await.ok()?.ok()
+        let mut until = asks.phase_ends();
+        loop {
+            if let Ok(granted) = timeout_at(until, &mut granted).await {
+                return granted.ok();
+            }
+            // While AWS throttles, it is known how long the rest takes.
+            let now = Instant::now();
+            until = self.state().turn_by(&asks, now);
+            if until <= now {
+                return None;
+            }
+        }
     }
 
     /// Whether nobody waits and nothing is under way.
@@ -105,15 +127,17 @@ impl Limiter {
         state.queue.is_empty() && state.under_way == 0
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn permit(self: &Arc<Self>, state: &mut State, now: Instant) -> Permit {
+    fn permit(self: &Arc<Self>, state: &mut State, rank: Rank, now: Instant) -> Permit {
         state.under_way += 1;
         state.rate.sent(now);
+        state.load.sent(rank.mount, rank.request);
         Permit {
             limiter: Arc::clone(self),
+            rank,
             sent: now,
             answer: Answer::Unknown,
         }
@@ -156,13 +180,19 @@ impl Limiter {
                 Some(Turn::At(next)) => return then(&mut state, Some(next)),
                 None => None,
             };
-            let Some(waiter) = waiter else {
+            let Some(Waiter { asks, turn }) = waiter else {
                 return then(&mut state, None);
             };
-            let permit = self.permit(&mut state, now);
+            let Rank { mount, request, .. } = asks.rank;
+            state.load.waits_no_more(mount, request);
+            if now >= state.turn_by(&asks, now) {
+                state.load.leave(mount, request);
+                continue;
+            }
+            let permit = self.permit(&mut state, asks.rank, now);
             drop(state);
             // Whoever does not wait any more drops it, and so returns it.
-            drop(waiter.send(permit));
+            drop(turn.send(permit));
         }
     }
 }
@@ -170,6 +200,14 @@ impl Limiter {
 impl State {
     fn turn(&mut self, now: Instant) -> Turn {
         self.rate.turn(now, self.under_way)
+    }
+
+    /// Counts a request for which somebody waits among those of its mount, when it begins to call.
+    pub(super) fn enter(&mut self, asks: &Asks) {
+        let Rank { mount, request, .. } = asks.rank;
+        if asks.class == Class::Issue && !self.load.knows(mount, request) {
+            self.load.enter(mount, request, asks.expected);
+        }
     }
 }
 
@@ -182,13 +220,21 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let (begins, somebody_waits) = {
+        let throttled = self.answer == Answer::Throttled;
+        let (begins, hopeless, somebody_waits) = {
             let mut state = self.limiter.state();
             let (now, under_way) = (Instant::now(), state.under_way);
             state.under_way -= 1;
             let begins = state.rate.answered(self.answer, self.sent, now, under_way);
-            (begins, !state.queue.is_empty())
+            let hopeless = if throttled {
+                state.load.refused(self.rank.mount, self.rank.request);
+                state.take_out_hopeless(now)
+            } else {
+                Vec::new()
+            };
+            (begins, hopeless, !state.queue.is_empty())
         };
+        drop(hopeless);
         if let Some(per_second) = begins {
             let account = &self.limiter.account;
             tracing::warn!(%account, per_second, "AWS throttles IAM, so calls wait for their turn");
@@ -202,11 +248,20 @@ impl Drop for Permit {
 /// A waiter's place in the queue, which is free again however the waiting ends.
 struct Leaving<'a> {
     limiter: &'a Limiter,
-    place: Place,
+    place: super::queue::Place,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.limiter.state().queue.remove(&self.place);
+        let left = {
+            let mut state = self.limiter.state();
+            let left = state.queue.remove(&self.place);
+            if let Some(left) = &left {
+                let rank = left.asks.rank;
+                state.load.waits_no_more(rank.mount, rank.request);
+            }
+            left
+        };
+        drop(left);
     }
 }

@@ -3,18 +3,22 @@
 //! AWS limits how often an account may call IAM and refuses what is too much, so that of a thousand
 //! calls at once most are wasted, and those that matter most come last. Hosts revoke up to 200
 //! leases at once. So every mount calls IAM through here: [`Limits`] has one limiter for each
-//! account, which finds out what AWS takes (`rate`), and serves what waits in the order in which it
-//! matters (`queue`): credentials for somebody who waits, the end of access keys, everything else.
-//! While AWS refuses nothing, nothing waits.
+//! account, which finds out what AWS takes (`rate`), serves what waits in the order in which it
+//! matters (`queue`): the end of access keys, credentials for somebody who waits, everything else;
+//! and turns away whom it could not serve in time (`request`). While AWS refuses nothing, nothing
+//! waits.
 //!
-//! STS has limits of its own, far higher, and no storms: its sessions are not revoked. Its calls do
-//! not pass here; the SDK repeats what STS throttles.
+//! STS has limits of its own, far higher, and no storms: its sessions are not revoked. Only how many
+//! of its calls are under way is limited (`sts`); the SDK repeats what STS throttles.
 
 mod account;
 mod iam;
 mod limiter;
+mod load;
 mod queue;
 mod rate;
+mod request;
+mod sts;
 #[cfg(test)]
 mod tests;
 
@@ -24,8 +28,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub use iam::{AccountIam, LimitedIam};
 pub use queue::Class;
+pub use sts::{AccountSts, LimitedSts};
 
-use super::{ClientConfig, Connector, Error};
+use super::{ClientConfig, Connector, Endpoint, Error, ErrorKind, Region};
 use account::Account;
 use limiter::Limiter;
 
@@ -60,7 +65,7 @@ impl Limits {
 }
 
 /// One mount's share of the limits: in each account, mounts take turns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MountLimits {
     limits: Arc<Limits>,
     mount: u64,
@@ -77,6 +82,51 @@ impl MountLimits {
             iam: connector.iam(config)?,
             limiter: self.limits.limiter(config),
             mount: self.mount,
+            // IAM is one for all regions.
+            place: Place::new(config.endpoint.as_ref(), None),
         })
     }
+
+    /// An STS client.
+    pub fn sts(
+        &self,
+        connector: &dyn Connector,
+        config: &ClientConfig,
+    ) -> Result<AccountSts, Error> {
+        Ok(AccountSts {
+            sts: connector.sts(config)?,
+            limiter: self.limits.limiter(config),
+            place: Place::new(config.endpoint.as_ref(), config.region.as_ref()),
+        })
+    }
+}
+
+/// Where a service is, for the end of a sentence; empty where the configuration does not say.
+#[derive(Clone, Debug)]
+struct Place(Arc<str>);
+
+impl Place {
+    fn new(endpoint: Option<&Endpoint>, region: Option<&Region>) -> Self {
+        Self(match (endpoint, region) {
+            (Some(endpoint), _) => format!(" at {endpoint}").into(),
+            (None, Some(region)) => format!(" in {region}").into(),
+            (None, None) => "".into(),
+        })
+    }
+}
+
+fn nobody_waits(operation: &'static str) -> Error {
+    let message = "whoever asked does not wait any more";
+    Error::unasked(operation, ErrorKind::CallerGone, message)
+}
+
+/// The error of a call that was not sent because the time for its request was over.
+pub fn out_of_time(operation: &'static str) -> Error {
+    let message = "the time for this request was over before AWS could be asked";
+    Error::unreachable(operation, message, false)
+}
+
+fn unanswered(operation: &'static str, Place(place): &Place) -> Error {
+    let message = format!("AWS did not answer{place} until the time for this request was over");
+    Error::unreachable(operation, message, true)
 }

@@ -109,7 +109,25 @@ impl Rate {
         }
         match &mut self.mode {
             Mode::Open(window) => window.turn(now, under_way),
+            // Each has a connection, however slowly AWS answers.
+            Mode::Paced(_) if as_f64(under_way) >= LARGEST_WINDOW => Turn::At(now + IDLE),
             Mode::Paced(pace) => pace.turn(now),
+        }
+    }
+
+    /// What AWS takes in a second, as far as it is known: a little less than what it refused last.
+    pub(super) fn paced(&self) -> Option<f64> {
+        match &self.mode {
+            Mode::Paced(pace) => Some(pace.per_second),
+            Mode::Open(_) => None,
+        }
+    }
+
+    /// The same when more than the first guess has been refused.
+    pub(super) fn confirmed(&self) -> Option<f64> {
+        match &self.mode {
+            Mode::Paced(pace) if pace.probe == PROBE => Some(pace.per_second),
+            _ => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The clients of the root configuration, and the right to change it.
 
+mod found;
 mod sts;
 #[cfg(test)]
 mod tests;
@@ -9,10 +10,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock};
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, MutexGuard, RwLock};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use self::found::Found;
 use self::sts::StsCandidates;
 use crate::aws::limit::MountLimits;
 use crate::aws::{
@@ -20,6 +23,7 @@ use crate::aws::{
     CredentialSource, IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError,
     WebIdentitySource,
 };
+use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::engine::config_root::{Misconfigured, RootConfig};
 use crate::engine::error::explain;
@@ -95,8 +99,12 @@ impl ClientCache {
             names: Names::of(&root.username_template, &*self.clock),
             root,
             iam,
-            sts: StsCandidates::new(Arc::clone(&self.connector), sts),
-            caller: OnceCell::new(),
+            sts: Arc::new(StsCandidates::new(
+                Arc::clone(&self.connector),
+                self.limits.clone(),
+                sts,
+            )),
+            caller: Found::new(),
             _held: holders.token(),
             holders,
         })
@@ -118,7 +126,7 @@ impl ClientCache {
         let iam = root.iam(credentials)?;
         Ok(aws::Clients {
             iam: self.limits.iam(&*self.connector, &iam).map_err(unusable)?,
-            sts: self.connector.sts(&sts).map_err(unusable)?,
+            sts: self.limits.sts(&*self.connector, &sts).map_err(unusable)?,
         })
     }
 
@@ -231,29 +239,38 @@ pub(crate) struct Connected {
     pub(crate) names: Names,
     /// IAM of the account.
     pub(crate) iam: AccountIam,
-    sts: StsCandidates,
-    caller: OnceCell<CallerIdentity>,
+    sts: Arc<StsCandidates>,
+    caller: Found<CallerIdentity, ()>,
     // Dropped with the last request that holds these clients.
     _held: TaskTrackerToken,
     holders: TaskTracker,
 }
 
 impl Connected {
-    /// STS of the account.
+    /// STS of the account, for a request of `caller`.
     ///
     /// With one address it is that one. With several, it is the first that answers
-    /// `sts:GetCallerIdentity`, found out once.
-    pub(crate) async fn sts(&self) -> Result<Arc<dyn Sts>, Error> {
-        self.sts.choose().await.map_err(Error::from)
+    /// `sts:GetCallerIdentity`, found out once, and again when it cannot be reached any more.
+    pub(crate) async fn sts(&self, caller: &Caller) -> Result<Box<dyn Sts>, Error> {
+        let chosen = self.sts.choose(caller).await.map_err(Error::from)?;
+        Ok(Box::new(chosen))
     }
 
-    /// Who AWS takes us for, asked once; `None` when AWS does not say.
-    pub(crate) async fn caller(&self) -> Option<&CallerIdentity> {
-        let ask = async || match self.sts.choose().await {
-            Ok(sts) => sts.get_caller_identity().await.map_err(drop),
-            Err(_) => Err(()),
+    /// Who AWS takes us for, asked once; `None` when AWS does not say in two thirds of the time.
+    pub(crate) async fn caller(&self, caller: &Caller) -> Option<CallerIdentity> {
+        let ask = || {
+            let (sts, caller) = (Arc::clone(&self.sts), caller.committed());
+            async move {
+                let sts = sts.choose(&caller).await.map_err(drop)?.beginning();
+                sts.get_caller_identity().await.map_err(drop)
+            }
+            .boxed()
         };
-        self.caller.get_or_try_init(ask).await.ok()
+        tokio::select! {
+            biased;
+            identity = self.caller.get_or_ask(ask) => identity.ok(),
+            () = caller.gone() => None,
+        }
     }
 
     /// The AWS account, where the access key id tells it.
@@ -262,22 +279,26 @@ impl Connected {
     }
 
     /// The AWS account; `None` when neither the access key id nor AWS tells it.
-    pub(crate) async fn account(&self) -> Option<String> {
+    pub(crate) async fn account(&self, caller: &Caller) -> Option<String> {
         if let Some(account) = self.key_account() {
             return Some(account);
         }
-        let caller = self.caller().await?;
-        Some(caller.account.clone())
+        Some(self.caller(caller).await?.account)
     }
 
     /// Refuses to touch a user of another AWS account than ours: one of the same name here is
     /// somebody else's, and that there is none says nothing. Where one of the two accounts is not
     /// known (empty), they are taken to be the same.
-    pub(crate) async fn must_be_of(&self, account: &str, user: &str) -> Result<(), Error> {
+    pub(crate) async fn must_be_of(
+        &self,
+        account: &str,
+        user: &str,
+        caller: &Caller,
+    ) -> Result<(), Error> {
         if account.is_empty() {
             return Ok(());
         }
-        match self.account().await {
+        match self.account(caller).await {
             Some(ours) if ours != account => Err(Error::internal(format!(
                 "IAM user {user} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}: write credentials of account {account} to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)"
             ))),
@@ -286,8 +307,8 @@ impl Connected {
     }
 
     /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
-    pub(crate) async fn sts_accepts_us(&self) -> Result<bool, aws::Error> {
-        self.sts.accepts_us().await
+    pub(crate) async fn sts_accepts_us(&self, caller: &Caller) -> Result<bool, aws::Error> {
+        self.sts.accepts_us(caller).await
     }
 }
 

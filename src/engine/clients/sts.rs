@@ -1,55 +1,143 @@
 //! Which STS to use, where the root configuration names more than one.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use async_trait::async_trait;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::{FutureExt, future};
+use tokio::time::{Instant, sleep};
 
-use crate::aws::{self, ClientConfig, Connector, ErrorKind, Sts};
+use super::found::Found;
+use crate::aws::limit::{AccountSts, LimitedSts, MountLimits};
+use crate::aws::{
+    self, AssumeRole, AssumedRole, CallerIdentity, ClientConfig, Connector, ErrorKind,
+    FederatedUser, GetFederationToken, GetSessionToken, SessionCredentials, Sts,
+};
+use crate::caller::Caller;
 use crate::engine::error::next_step;
 use crate::logical::Error;
 
+/// How long an address may take to answer before the next one is asked as well.
+const HEAD_START: Duration = Duration::from_secs(3);
+
 /// The addresses of STS, the wish first.
+#[derive(Debug)]
 pub(super) struct StsCandidates {
     connector: Arc<dyn Connector>,
+    limits: MountLimits,
     configs: Vec<ClientConfig>,
-    chosen: OnceCell<Arc<dyn Sts>>,
+    chosen: Found<Chosen, NoSts>,
+}
+
+/// A candidate by its number.
+#[derive(Clone, Debug)]
+struct Chosen {
+    number: usize,
+    sts: AccountSts,
 }
 
 /// Why none of the candidates can be used.
+#[derive(Clone, Debug)]
 pub(super) struct NoSts(Vec<(String, aws::Error)>);
 
 impl StsCandidates {
-    pub(super) fn new(connector: Arc<dyn Connector>, configs: Vec<ClientConfig>) -> Self {
+    pub(super) fn new(
+        connector: Arc<dyn Connector>,
+        limits: MountLimits,
+        configs: Vec<ClientConfig>,
+    ) -> Self {
         Self {
             connector,
+            limits,
             configs,
-            chosen: OnceCell::new(),
+            chosen: Found::new(),
         }
     }
 
-    /// The only candidate, or the first that answers.
-    pub(super) async fn choose(&self) -> Result<Arc<dyn Sts>, NoSts> {
-        let chosen = self.chosen.get_or_try_init(|| async {
-            let mut failures = Vec::new();
-            for config in &self.configs {
-                let sts = match self.connector.sts(config) {
-                    Ok(sts) if self.configs.len() == 1 => return Ok(sts),
-                    Ok(sts) => sts.get_caller_identity().await.map(|_| sts),
-                    Err(error) => Err(error),
-                };
-                match sts {
-                    Ok(sts) => return Ok(sts),
-                    Err(error) => failures.push((address(config), error)),
-                }
+    /// The only candidate, or the first that answers, for a request of `caller`.
+    pub(super) async fn choose(self: &Arc<Self>, caller: &Caller) -> Result<CandidateSts, NoSts> {
+        let ask = || {
+            let (candidates, caller) = (Arc::clone(self), caller.committed());
+            async move { candidates.ask(&caller).await }.boxed()
+        };
+        let chosen = tokio::select! {
+            biased;
+            chosen = self.chosen.get_or_ask(ask) => chosen?,
+            () = caller.gone() => return Err(self.none_in_time()),
+        };
+        Ok(CandidateSts {
+            sts: chosen.sts.for_request(caller),
+            number: chosen.number,
+            candidates: Arc::clone(self),
+        })
+    }
+
+    async fn ask(&self, caller: &Caller) -> Result<Chosen, NoSts> {
+        if let [only] = self.configs.as_slice() {
+            let sts = self.connect(only);
+            let failed = |error| NoSts(vec![(address(only), error)]);
+            return sts.map(|sts| Chosen { number: 0, sts }).map_err(failed);
+        }
+        let share = caller.begin_by() - Instant::now();
+        let share = share / u32::try_from(self.configs.len()).unwrap_or(u32::MAX);
+        let head_start = HEAD_START.min(share);
+        let mut failures: Vec<_> = self.configs.iter().map(|_| None).collect();
+        let mut asked = FuturesUnordered::new();
+        let mut waiting = self.configs.iter().enumerate();
+        let mut next = waiting.next();
+        loop {
+            if let Some((number, config)) = next.take() {
+                let answer = self.probe(config, caller);
+                asked.push(answer.map(move |answer| (number, answer)));
             }
-            Err(NoSts(failures))
-        });
-        chosen.await.cloned()
+            let is_late = async {
+                if waiting.len() == 0 {
+                    future::pending::<()>().await;
+                }
+                sleep(head_start).await;
+            };
+            tokio::select! {
+                biased;
+                answer = asked.next() => match answer {
+                    Some((number, Ok(sts))) => return Ok(Chosen { number, sts }),
+                    Some((number, Err(error))) => {
+                        failures[number] = Some(error);
+                        next = waiting.next();
+                    }
+                    None => break,
+                },
+                () = is_late => next = waiting.next(),
+            }
+        }
+        let addresses = self.configs.iter().map(address);
+        let failures = addresses.zip(failures.into_iter().flatten());
+        Err(NoSts(failures.collect()))
+    }
+
+    async fn probe(
+        &self,
+        config: &ClientConfig,
+        caller: &Caller,
+    ) -> Result<AccountSts, aws::Error> {
+        let sts = self.connect(config)?;
+        let asked = sts.for_request(caller).beginning();
+        asked.get_caller_identity().await.map(|_| sts)
+    }
+
+    fn connect(&self, config: &ClientConfig) -> Result<AccountSts, aws::Error> {
+        self.limits.sts(&*self.connector, config)
+    }
+
+    fn none_in_time(&self) -> NoSts {
+        let failed = |config| (address(config), aws::limit::out_of_time("sts:*"));
+        NoSts(self.configs.iter().map(failed).collect())
     }
 
     /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
-    pub(super) async fn accepts_us(&self) -> Result<bool, aws::Error> {
-        let failures = match self.choose().await {
+    pub(super) async fn accepts_us(self: &Arc<Self>, caller: &Caller) -> Result<bool, aws::Error> {
+        let failures = match self.choose(caller).await {
             Ok(sts) => match sts.get_caller_identity().await {
                 Ok(_) => return Ok(true),
                 Err(error) => vec![error],
@@ -61,6 +149,66 @@ impl StsCandidates {
             return Ok(false);
         }
         failures.into_iter().next().map_or(Ok(false), Err)
+    }
+}
+
+/// The chosen STS, for one request. When it cannot be reached any more, the next request chooses
+/// anew.
+#[derive(Debug)]
+pub(super) struct CandidateSts {
+    sts: LimitedSts,
+    number: usize,
+    candidates: Arc<StsCandidates>,
+}
+
+impl CandidateSts {
+    /// What is asked before the call that matters.
+    pub(super) fn beginning(self) -> Self {
+        Self {
+            sts: self.sts.beginning(),
+            ..self
+        }
+    }
+
+    async fn unless_unreachable<T>(
+        &self,
+        call: impl Future<Output = Result<T, aws::Error>>,
+    ) -> Result<T, aws::Error> {
+        let answer = call.await;
+        let unreachable = |error: &aws::Error| error.kind() == ErrorKind::Unreachable;
+        if self.candidates.configs.len() > 1 && answer.as_ref().is_err_and(unreachable) {
+            let chosen = &self.candidates.chosen;
+            chosen.forget(|chosen| chosen.number == self.number);
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl Sts for CandidateSts {
+    async fn get_caller_identity(&self) -> Result<CallerIdentity, aws::Error> {
+        self.unless_unreachable(self.sts.get_caller_identity())
+            .await
+    }
+
+    async fn assume_role(&self, request: AssumeRole) -> Result<AssumedRole, aws::Error> {
+        self.unless_unreachable(self.sts.assume_role(request)).await
+    }
+
+    async fn get_federation_token(
+        &self,
+        request: GetFederationToken,
+    ) -> Result<FederatedUser, aws::Error> {
+        self.unless_unreachable(self.sts.get_federation_token(request))
+            .await
+    }
+
+    async fn get_session_token(
+        &self,
+        request: GetSessionToken,
+    ) -> Result<SessionCredentials, aws::Error> {
+        self.unless_unreachable(self.sts.get_session_token(request))
+            .await
     }
 }
 

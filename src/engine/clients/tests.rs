@@ -171,6 +171,76 @@ async fn when_no_address_answers_each_says_why() {
     mount.generate("creds/sts").await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_address_that_cannot_be_reached_any_more_is_chosen_no_longer() {
+    let mount = with_config(several()).await;
+    mount.generate("creds/sts").await;
+    mount
+        .aws()
+        .inject(FaultRule::on("sts:*", Fault::Unreachable).in_region("us-east-1"));
+    mount.read_error("creds/sts").await;
+    mount.aws().forget_calls();
+
+    mount.generate("creds/sts").await;
+
+    let calls = mount.aws().calls_of("sts:GetFederationToken");
+    assert_eq!(addresses(&calls), [("us-east-2", "https://two")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_does_not_answer_holds_up_the_next_one_for_some_seconds_only() {
+    let mount = with_config(several()).await;
+    mount
+        .aws()
+        .inject(FaultRule::on("sts:*", Fault::HeldBefore).in_region("us-east-1"));
+    let start = tokio::time::Instant::now();
+
+    let requests = (0..20).map(|_| mount.generate("creds/sts"));
+    futures_util::future::join_all(requests).await;
+
+    assert_eq!(start.elapsed().as_secs(), 3);
+    assert_eq!(mount.aws().calls_of("sts:GetCallerIdentity").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_at_once_share_the_failure_of_all_addresses() {
+    let mount = with_config(several()).await;
+    mount
+        .aws()
+        .inject(FaultRule::on("sts:*", Fault::Unreachable));
+    mount.aws().set_delay(std::time::Duration::from_secs(1));
+    let start = tokio::time::Instant::now();
+
+    let requests = (0..20).map(|_| mount.read_error("creds/sts"));
+    let errors = futures_util::future::join_all(requests).await;
+
+    assert_eq!(start.elapsed().as_secs(), 3);
+    assert_eq!(mount.aws().calls().len(), 3);
+    for error in errors {
+        assert!(error.to_string().contains("https://three: no connection"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_choice_that_nobody_waits_for_any_more_is_made_anew() {
+    let mount = with_config(several()).await;
+    mount
+        .aws()
+        .inject(FaultRule::on("sts:*", Fault::HeldBefore));
+    let request = mount.request(Operation::Read, "creds/sts", json!({}));
+    let line = request.caller.line();
+    let (backend, gone) = (mount.backend(), async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        drop(line);
+    });
+    let (answer, ()) = tokio::join!(backend.handle_request(request), gone);
+    answer.unwrap_err();
+    mount.aws().heal();
+    tokio::time::sleep(std::time::Duration::from_mins(5)).await;
+
+    mount.generate("creds/sts").await;
+}
+
 #[tokio::test]
 async fn throttling_of_every_address_is_a_502() {
     let mount = with_config(several()).await;

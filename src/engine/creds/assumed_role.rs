@@ -27,7 +27,7 @@ pub(super) async fn generate(
     let clients = engine.clients.get(storage).await?;
     let name = session_name(engine, &clients, asked)?;
     let lifetime = Lifetime::of(engine, asked).await?;
-    let sts = clients.sts().await?;
+    let sts = clients.sts(&request.caller).await?;
     let assumed = sts
         .assume_role(AssumeRole {
             duration: Some(lifetime.duration),

@@ -29,7 +29,7 @@ pub(super) async fn generate(
     let clients = engine.clients.get(storage).await?;
     let name = clients.names.federated_user(&*engine.clock)?;
     let lifetime = Lifetime::of(engine, asked).await?;
-    let sts = clients.sts().await?;
+    let sts = clients.sts(&request.caller).await?;
     let document = policies.document.clone();
     let federated = sts
         .get_federation_token(GetFederationToken {

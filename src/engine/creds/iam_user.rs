@@ -74,6 +74,12 @@ impl Blueprint {
         })
     }
 
+    /// How many calls to AWS it takes to make a user.
+    fn calls(&self) -> usize {
+        let inline = usize::from(self.inline_policy.is_some());
+        2 + self.policy_arns.len() + inline + self.groups.len()
+    }
+
     /// What will be attached to the user, but for the key.
     fn attached(&self) -> Attached {
         Attached {
@@ -107,7 +113,10 @@ pub(super) async fn generate(
         engine,
         storage,
         clients: &clients,
-        iam: clients.iam.for_request(Class::Issue, &request.caller),
+        iam: clients
+            .iam
+            .for_request(Class::Issue, &request.caller)
+            .expecting(blueprint.calls()),
         caller: &request.caller,
     };
 
@@ -202,6 +211,9 @@ impl Work<'_> {
             if !self.caller.waits() {
                 return Err(nobody_waits());
             }
+            // Before anything is stored for it.
+            iam.let_in("iam:CreateUser")
+                .map_err(|error| refused(CONTEXT, &error))?;
             let (engine, storage) = (self.engine, self.storage);
             let begun = Making::begin(engine, storage, self.clients, name.clone(), planned).await?;
             let exists = match begun {

@@ -247,7 +247,7 @@ impl Ending {
     async fn remove(&self) -> Result<Removal, Error> {
         let account = self.lease.account().unwrap_or_default();
         self.clients
-            .must_be_of(&account, self.user.as_str())
+            .must_be_of(&account, self.user.as_str(), self.iam.caller())
             .await?;
         let removed = match &self.lease.attached {
             Some(attached) => remove_known(&self.iam, &self.user, attached).await,

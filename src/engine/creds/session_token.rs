@@ -22,17 +22,20 @@ pub(super) async fn generate(
         .map_err(|error| asked.invalid("mfa_serial_number", &error))?;
     let lifetime = Lifetime::of(engine, asked).await?;
     let clients = engine.clients.get(&*request.storage).await?;
-    let sts = clients.sts().await?;
+    let sts = clients.sts(&request.caller).await?;
     let asked_for = GetSessionToken {
         duration: Some(lifetime.duration),
         serial_number,
         token_code: Some(asked.mfa_code.clone()).filter(|code| !code.is_empty()),
     };
     // AWS's answer does not say whose session it is: that of the user that asks.
-    let (credentials, caller) = join!(sts.get_session_token(asked_for), clients.caller());
+    let (credentials, caller) = join!(
+        sts.get_session_token(asked_for),
+        clients.caller(&request.caller)
+    );
     let credentials = credentials
         .map_err(|error| refused("Error generating STS keys", &error, asked, &lifetime))?;
-    let arn = caller.map(|caller| caller.arn.clone());
+    let arn = caller.map(|caller| caller.arn);
     let session = Session {
         credentials,
         username: arn.as_ref().and_then(user_name),

@@ -34,7 +34,9 @@ pub(super) async fn remove(
     condemned: &Condemned<'_>,
 ) -> Result<Option<Removal>, Error> {
     let name = condemned.name;
-    clients.must_be_of(condemned.account, name.as_str()).await?;
+    clients
+        .must_be_of(condemned.account, name.as_str(), iam.caller())
+        .await?;
     let removed = match whose(iam, condemned).await? {
         Whose::Another => return Ok(None),
         Whose::Nobodys => Removal::Unknown,

@@ -185,7 +185,7 @@ impl Owner {
         let iam = clients.iam.for_request(Class::Issue, &caller.committed());
         let (user, accepted) = join!(
             iam.get_user(None),
-            timeout(STS_LIMIT, clients.sts_accepts_us())
+            timeout(STS_LIMIT, clients.sts_accepts_us(caller))
         );
         let user = user.map_err(|error| refused("error calling GetUser", &error))?;
         let user_name = user.user_name.ok_or_else(|| {
@@ -246,7 +246,7 @@ async fn prove(next: &Connected, owner: &Owner) -> Result<(), Error> {
         if !owner.known_to_sts {
             return Ok(());
         }
-        match timeout(STS_LIMIT, next.sts_accepts_us()).await {
+        match timeout(STS_LIMIT, next.sts_accepts_us(owner.iam.caller())).await {
             Ok(Err(refusal)) => Err(refusal),
             // Only a clear no counts: STS may be out of reach for a while.
             _ => Ok(()),

@@ -17,7 +17,7 @@ use super::keys::UserKeys;
 use super::record::{ROLES, StaticCredentials, StaticRole};
 use super::unfinished::StaticRotation;
 use crate::aws::limit::Class;
-use crate::aws::{self, AccessKey, CredentialSource, ErrorKind, Iam, UserName};
+use crate::aws::{self, AccessKey, CredentialSource, ErrorKind, Iam, Sts, UserName};
 use crate::caller::Caller;
 use crate::engine::access_keys::{self, until_accepted};
 use crate::engine::error::refused;
@@ -303,14 +303,13 @@ async fn prove(
     };
     let clients = engine.clients.connect_as(&root.root, credentials)?;
     drop(root);
-    let by_sts = until_accepted(PROPAGATION_LIMIT, || {
-        known(clients.sts.get_caller_identity())
-    });
+    let sts = clients.sts.for_request(caller).beginning();
+    let by_sts = until_accepted(PROPAGATION_LIMIT, || known(sts.get_caller_identity()));
     let Err(error) = by_sts.await else {
         return Ok(());
     };
     tracing::debug!(%error, "STS does not vouch for a new access key");
-    let iam = clients.iam.for_request(Class::Issue, caller);
+    let iam = clients.iam.for_request(Class::Issue, caller).finishing();
     until_accepted(PROPAGATION_LIMIT, || known(iam.get_user(None)))
         .await
         .map_err(|error| {

@@ -1,6 +1,8 @@
 mod fairness;
+mod overload;
 mod queue;
 mod rate;
+mod sts;
 mod waiting;
 
 use std::sync::Arc;

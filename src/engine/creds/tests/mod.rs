@@ -11,6 +11,8 @@ mod iam_user_names;
 mod iam_user_revocation;
 mod legacy_roles;
 mod lifetimes;
+mod mute;
+mod overload;
 mod parameters;
 mod refusals;
 mod session_token;

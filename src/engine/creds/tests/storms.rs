@@ -12,14 +12,14 @@ use crate::engine::testing::{Lease, TestMount};
 use crate::logical::Error;
 
 /// What one call takes.
-const CALL: Duration = Duration::from_millis(50);
-const LIMIT: RateLimit = RateLimit {
+pub(super) const CALL: Duration = Duration::from_millis(50);
+pub(super) const LIMIT: RateLimit = RateLimit {
     per_second: 20,
     burst: 20,
 };
 
 /// A mount with so many leases, each of which takes seven calls to remove.
-async fn with_leases(count: usize) -> (TestMount, Vec<Lease>) {
+pub(super) async fn with_leases(count: usize) -> (TestMount, Vec<Lease>) {
     let mount = TestMount::configured().await;
     full_role(&mount).await;
     let leases = join_all((0..count).map(|_| mount.generate("creds/full"))).await;
@@ -29,7 +29,7 @@ async fn with_leases(count: usize) -> (TestMount, Vec<Lease>) {
     (mount, leases)
 }
 
-async fn revoke_all(mount: &TestMount, leases: &[Lease]) -> Vec<Error> {
+pub(super) async fn revoke_all(mount: &TestMount, leases: &[Lease]) -> Vec<Error> {
     let revoked = join_all(leases.iter().map(|lease| mount.revoke(lease))).await;
     revoked.into_iter().filter_map(Result::err).collect()
 }
@@ -144,18 +144,20 @@ async fn when_the_time_of_a_storm_runs_out_the_first_leases_are_gone_and_all_key
     let failures = revoke_all(&mount, &leases).await;
 
     assert!(
-        start.elapsed() <= Duration::from_secs(76),
+        start.elapsed() <= Duration::from_secs(85),
         "{:?}",
         start.elapsed()
     );
-    assert!(failures.len() <= 230, "{}", failures.len());
+    assert!(failures.len() <= 200, "{}", failures.len());
     let (mut users, failed) = (mount.aws().iam_users(), failures.len());
     assert_eq!(users.len(), failed);
     users.retain(|user| !user.access_keys.is_empty());
     assert_eq!(users.len(), 0);
     // The host comes again.
     mount.aws().limit_iam(None);
-    assert!(revoke_all(&mount, &leases).await.is_empty());
+    let is_left = |lease: &Lease| mount.aws().user(lease.text("username")).is_some();
+    let left: Vec<_> = leases.into_iter().filter(is_left).collect();
+    assert!(revoke_all(&mount, &left).await.is_empty());
     mount.assert_nothing_left();
 }
 
@@ -195,11 +197,11 @@ async fn a_call_that_aws_throttles_for_ever_fails_before_the_host_gives_up() {
         matches!(issued, Error::UpstreamRateLimited(_)),
         "{issued:?}"
     );
-    for (error, elapsed) in [(revoked, revocation), (issued, issue)] {
+    for (error, elapsed, seconds) in [(revoked, revocation, 80..=85), (issued, issue, 36..=45)] {
         assert!(
             error.to_string().contains("Throttling: Rate exceeded"),
             "{error}"
         );
-        assert!((60..=76).contains(&elapsed.as_secs()), "{elapsed:?}");
+        assert!(seconds.contains(&elapsed.as_secs()), "{elapsed:?}");
     }
 }

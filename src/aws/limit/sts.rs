@@ -1,0 +1,107 @@
+//! STS within the time of a request, and with a bound on how much of it is under way.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, timeout_at};
+
+use super::limiter::Limiter;
+use super::{Place, nobody_waits, out_of_time, unanswered};
+use crate::aws::{
+    AssumeRole, AssumedRole, CallerIdentity, Error, FederatedUser, GetFederationToken,
+    GetSessionToken, SessionCredentials, Sts,
+};
+use crate::caller::Caller;
+
+/// STS at one address.
+#[derive(Clone, Debug)]
+pub struct AccountSts {
+    pub(super) sts: Arc<dyn Sts>,
+    pub(super) limiter: Arc<Limiter>,
+    pub(super) place: Place,
+}
+
+impl AccountSts {
+    /// STS for a request of `caller`.
+    pub fn for_request(&self, caller: &Caller) -> LimitedSts {
+        LimitedSts {
+            of: self.clone(),
+            until: caller.answer_by(),
+            caller: caller.clone(),
+        }
+    }
+}
+
+/// STS for one request. Each call ends with the caller's time, or when it hangs up: what it would
+/// have got ends by itself.
+#[derive(Clone, Debug)]
+pub struct LimitedSts {
+    of: AccountSts,
+    until: Instant,
+    caller: Caller,
+}
+
+impl LimitedSts {
+    /// For what is asked before the call that matters: it leaves that one the last third of the
+    /// time.
+    #[must_use]
+    pub fn beginning(&self) -> Self {
+        Self {
+            until: self.caller.begin_by(),
+            ..self.clone()
+        }
+    }
+
+    async fn call<T>(
+        &self,
+        operation: &'static str,
+        send: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let answer = async {
+            if Instant::now() >= self.until {
+                return Err(out_of_time(operation));
+            }
+            let bound = &self.of.limiter.sts;
+            let Ok(Ok(_place)) = timeout_at(self.until, bound.acquire()).await else {
+                return Err(out_of_time(operation));
+            };
+            timeout_at(self.until, send)
+                .await
+                .unwrap_or_else(|_| Err(unanswered(operation, &self.of.place)))
+        };
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            () = self.caller.hangs_up() => Err(nobody_waits(operation)),
+        }
+    }
+}
+
+#[async_trait]
+impl Sts for LimitedSts {
+    async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
+        let send = self.of.sts.get_caller_identity();
+        self.call("sts:GetCallerIdentity", send).await
+    }
+
+    async fn assume_role(&self, request: AssumeRole) -> Result<AssumedRole, Error> {
+        let send = self.of.sts.assume_role(request);
+        self.call("sts:AssumeRole", send).await
+    }
+
+    async fn get_federation_token(
+        &self,
+        request: GetFederationToken,
+    ) -> Result<FederatedUser, Error> {
+        let send = self.of.sts.get_federation_token(request);
+        self.call("sts:GetFederationToken", send).await
+    }
+
+    async fn get_session_token(
+        &self,
+        request: GetSessionToken,
+    ) -> Result<SessionCredentials, Error> {
+        let send = self.of.sts.get_session_token(request);
+        self.call("sts:GetSessionToken", send).await
+    }
+}
