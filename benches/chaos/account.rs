@@ -176,7 +176,9 @@ impl Accountant<'_> {
     fn look_at_grants(&self, held: &[crate::ledger::Grant], leases: &BTreeMap<String, Lease>) {
         let now = self.ledger.now();
         for (number, grant) in held.iter().enumerate() {
-            let is_there = leases.get(&grant.lease).is_some_and(|lease| !lease.is_given_up);
+            let is_there = leases
+                .get(&grant.lease)
+                .is_some_and(|lease| !lease.is_given_up);
             // Again, because it may have been given back meanwhile.
             if !is_there && grant.is_held(now) && self.ledger.look(number).is_held(now) {
                 self.ledger.lose(number, "the host has no such lease");
@@ -201,7 +203,8 @@ impl Accountant<'_> {
             });
             // Again, because it may have been given back meanwhile.
             if !works && self.ledger.look(number).is_held(now) {
-                self.ledger.lose(number, "AWS does not accept the access key");
+                self.ledger
+                    .lose(number, "AWS does not accept the access key");
             }
         }
     }
@@ -210,13 +213,18 @@ impl Accountant<'_> {
         let path = format!("{MOUNT}/config/root");
         let root = self.cluster.operate("GET", &path, &Value::Null).await?;
         let stored = root.body["data"]["access_key"].as_str().unwrap_or_default();
-        let user = self.aws.user(FakeAws::ADMIN).ok_or("AWS has no root user")?;
+        let user = self
+            .aws
+            .user(FakeAws::ADMIN)
+            .ok_or("AWS has no root user")?;
         let mut keys = user.access_keys.iter();
         let works = keys.any(|key| {
             key.access_key_id.as_str() == stored && key.status == AccessKeyStatus::Active
         });
         if !works {
-            account.root.push(format!("stored access key {stored} is dead"));
+            account
+                .root
+                .push(format!("stored access key {stored} is dead"));
         }
         if user.access_keys.len() > 1 {
             account.spare_keys.push(FakeAws::ADMIN.to_owned());

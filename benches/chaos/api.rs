@@ -62,15 +62,14 @@ pub(crate) async fn send(
             other => Ok(other),
         }
     };
-    let (status, body, _) = timeout(patience, follow).await.map_err(|_| Lost::HungUp)??;
+    let (status, body, _) = timeout(patience, follow)
+        .await
+        .map_err(|_| Lost::HungUp)??;
     Ok(Answer { status, body })
 }
 
 /// The answer of this very node, and where it sends its clients.
-async fn send_to(
-    address: SocketAddr,
-    ask: &Ask,
-) -> Result<(u16, Value, Option<SocketAddr>), Lost> {
+async fn send_to(address: SocketAddr, ask: &Ask) -> Result<(u16, Value, Option<SocketAddr>), Lost> {
     let opened = Connection::open(address).await;
     let mut connection = opened.map_err(|_| Lost::Unreachable)?;
     let answer = connection.send(ask).await.map_err(|_| Lost::Broken)?;

@@ -59,7 +59,8 @@ impl Hand {
             self.pause(end.saturating_sub(now) / left).await;
             if self.ledger.now() > next_node && self.cluster.is_well() {
                 self.shake_a_node().await;
-                next_node = self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
+                next_node =
+                    self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
             } else {
                 self.kill_plugin()?;
             }
@@ -114,7 +115,9 @@ impl Hand {
         let number = if self.random.random_bool(0.6) {
             let active = self.cluster.active().address;
             let mut nodes = self.cluster.nodes.iter();
-            nodes.position(|node| node.address == active).unwrap_or_default()
+            nodes
+                .position(|node| node.address == active)
+                .unwrap_or_default()
         } else {
             self.random.random_range(0..self.cluster.nodes.len())
         };
@@ -175,7 +178,10 @@ impl Hand {
     }
 
     async fn tell(&self, node: &Node, path: &str, body: &Value) {
-        let answer = self.cluster.send(node.address, "PUT", path, body, PATIENCE).await;
+        let answer = self
+            .cluster
+            .send(node.address, "PUT", path, body, PATIENCE)
+            .await;
         let told = match answer {
             Ok(answer) if answer.is_success() => return,
             Ok(answer) => answer.errors(),
@@ -183,7 +189,8 @@ impl Hand {
             Err(Lost::HungUp | Lost::Broken) => "no answer".to_owned(),
             Err(lost) => lost.name().to_owned(),
         };
-        self.ledger.note(format!("hand: {path} on {}: {told}", node.name));
+        self.ledger
+            .note(format!("hand: {path} on {}: {told}", node.name));
     }
 }
 

@@ -89,7 +89,10 @@ impl Ledger {
     pub(crate) fn counted(&self, kind: &str, what: &str) -> usize {
         let book = self.book();
         let counts = book.counts.get(kind);
-        counts.and_then(|counts| counts.get(what)).copied().unwrap_or_default()
+        counts
+            .and_then(|counts| counts.get(what))
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn notes(&self) -> Vec<Note> {

@@ -45,12 +45,20 @@ fn describe(call: &Call) -> Note {
         None => "never ended".to_owned(),
         Some(outcome) => format!("{outcome:?}"),
     };
-    let fault = call.fault.map_or(String::new(), |fault| format!(", met {fault:?}"));
+    let fault = call
+        .fault
+        .map_or(String::new(), |fault| format!(", met {fault:?}"));
     let ended = call.ended.map_or(String::new(), |ended| {
-        format!(" after {:.3} s", ended.saturating_sub(call.began).as_secs_f64())
+        format!(
+            " after {:.3} s",
+            ended.saturating_sub(call.began).as_secs_f64()
+        )
     });
     Note {
         at: call.began,
-        what: format!("AWS: {} {}: {outcome}{ended}{fault}", call.operation, call.target),
+        what: format!(
+            "AWS: {} {}: {outcome}{ended}{fault}",
+            call.operation, call.target
+        ),
     }
 }

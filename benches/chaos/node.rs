@@ -122,7 +122,10 @@ impl Node {
     /// Whether it ought to run and does not.
     pub(crate) fn has_ended(&self) -> bool {
         let state = self.state();
-        state.server.as_ref().is_some_and(|server| !server.is_running())
+        state
+            .server
+            .as_ref()
+            .is_some_and(|server| !server.is_running())
     }
 
     /// Kills the host, and hands over what is left of it: plugins live on until that is dropped.
@@ -136,7 +139,8 @@ impl Node {
 
     /// The processes of a plugin here.
     pub(crate) fn plugins(&self, binary: &Path) -> Fallible<Vec<u32>> {
-        self.pid().map_or(Ok(Vec::new()), |pid| children(pid, binary))
+        self.pid()
+            .map_or(Ok(Vec::new()), |pid| children(pid, binary))
     }
 
     pub(crate) fn keep_sealed(&self, sealed: bool) {
@@ -155,7 +159,9 @@ impl Node {
         if status.body["sealed"] != false {
             if !self.state().kept_sealed {
                 // It takes the key as soon as it has found the others.
-                let _ = self.ask("PUT", "sys/unseal", &json!({ "key": unseal_key })).await;
+                let _ = self
+                    .ask("PUT", "sys/unseal", &json!({ "key": unseal_key }))
+                    .await;
             }
             return Standing::Out;
         }

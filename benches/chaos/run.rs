@@ -61,7 +61,10 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     if !before.is_settled() {
         return Err(format!("something is wrong before anything went wrong: {before:?}").into());
     }
-    say(&format!("{}: the nodes are up, the mount is there", cluster.product));
+    say(&format!(
+        "{}: the nodes are up, the mount is there",
+        cluster.product
+    ));
 
     let (phase, phases) = watch::channel(Phase::Chaos);
     let clients = Clients {
@@ -101,7 +104,9 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let (settled_s, settled) = if settings.quick {
         (None, healed.clone())
     } else {
-        healing.wait("settling", SETTLING, Account::is_settled).await?
+        healing
+            .wait("settling", SETTLING, Account::is_settled)
+            .await?
     };
     let sessions_lost = lost_sessions(&aws, &ledger);
 
@@ -111,7 +116,9 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     accountant.revoke_all().await?;
     let is_over = |account: &Account| account.leases == account.given_up.len();
     let giving_back = healing.since(ledger.now());
-    let (_, end) = giving_back.wait("giving back", GIVING_BACK, is_over).await?;
+    let (_, end) = giving_back
+        .wait("giving back", GIVING_BACK, is_over)
+        .await?;
     drop(looking);
 
     let mut report = Report {
@@ -144,7 +151,10 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     if is_clean {
         fs::remove_dir_all(&directory)?;
     } else {
-        say(&format!("what the nodes logged is in {}", directory.display()));
+        say(&format!(
+            "what the nodes logged is in {}",
+            directory.display()
+        ));
     }
     Ok(report)
 }
@@ -162,7 +172,11 @@ async fn watch_users(accountant: &Accountant<'_>, settings: &Settings) {
                 settings.kills,
                 ledger.grants().len(),
                 accountant.aws.iam_users().len(),
-                if accountant.cluster.is_well() { "well" } else { "not well" },
+                if accountant.cluster.is_well() {
+                    "well"
+                } else {
+                    "not well"
+                },
             ));
         }
     }
@@ -263,17 +277,29 @@ fn failures(report: &Report) -> Vec<String> {
         }
     };
     let healed = report.healed.left().len();
-    fail(healed, "left, beside doubts, two minutes after all was mended");
+    fail(
+        healed,
+        "left, beside doubts, two minutes after all was mended",
+    );
     let settled = &report.settled;
     let end = &report.end;
     fail(end.lost.len(), "leases lost");
     fail(report.sessions_lost, "sessions lost");
-    fail(end.spare_keys.len(), "users with access keys without an owner");
-    fail(end.dead_static_keys.len(), "static roles whose stored key does not work");
+    fail(
+        end.spare_keys.len(),
+        "users with access keys without an owner",
+    );
+    fail(
+        end.dead_static_keys.len(),
+        "static roles whose stored key does not work",
+    );
     fail(end.root.len(), "faults of the engine's own key");
     fail(end.forgotten.len(), "users that nobody knows of");
     if !report.quick {
-        fail(settled.without_lease(), "users without a lease when all was to be settled");
+        fail(
+            settled.without_lease(),
+            "users without a lease when all was to be settled",
+        );
         fail(settled.overdue.len(), "leases that outlived their end");
         fail(settled.wal, "entries left in the write-ahead log");
         fail(settled.stale.len(), "records of users that are gone");

@@ -4,7 +4,6 @@
 //! the file that is named like it.
 //! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
 
-mod access_keys;
 mod busy;
 mod clients;
 mod config_lease;
@@ -14,6 +13,7 @@ mod error;
 mod iam_user_removal;
 mod issued;
 mod kept;
+mod key_rotation;
 mod locks;
 mod policies;
 mod roles;
@@ -35,7 +35,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::join;
 
-use self::clients::ClientCache;
+use self::clients::{ClientCache, RootKeys};
 use self::config_lease::LeaseConfig;
 use self::issued::Register;
 use self::kept::Kept;
@@ -124,7 +124,8 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
 
 #[async_trait]
 impl Lifecycle for Engine {
-    async fn initialize(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+    async fn initialize(self: Arc<Self>, storage: Arc<dyn Storage>) -> Result<(), Error> {
+        self.clients.announce(&*storage).await;
         self.static_roles.begin();
         Ok(())
     }
@@ -173,7 +174,7 @@ impl Lifecycle for Engine {
     }
 
     async fn rotate(self: Arc<Self>, request: Request) -> Answer {
-        rotate_root::rotate(&self, &request).await.map(Some)
+        rotate_root::rotate_by_schedule(&self, &request).await
     }
 
     async fn cleanup(self: Arc<Self>, storage: Arc<dyn Storage>) {
@@ -186,6 +187,8 @@ pub struct EngineFactory {
     connector: Arc<dyn Connector>,
     // AWS counts the calls of all mounts of an account together.
     limits: Arc<Limits>,
+    // A static role of one mount must not take the key that another acts with.
+    root_keys: Arc<RootKeys>,
     clock: Arc<dyn Clock>,
     // The same for all mounts, so it is compiled once.
     declaration: OnceLock<Arc<Declaration<Engine>>>,
@@ -197,6 +200,7 @@ impl EngineFactory {
         Self {
             connector,
             limits: Arc::default(),
+            root_keys: Arc::default(),
             clock,
             declaration: OnceLock::new(),
         }
@@ -218,6 +222,7 @@ impl Factory for EngineFactory {
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
                 self.limits.mount(),
+                Arc::clone(&self.root_keys),
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
             ),
