@@ -4,7 +4,6 @@
 //! the file that is named like it.
 //! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
 
-mod access_keys;
 mod busy;
 mod clients;
 mod config_lease;
@@ -14,10 +13,10 @@ mod error;
 mod iam_user_removal;
 mod issued;
 mod kept;
+mod key_rotation;
 mod locks;
 mod policies;
 mod roles;
-mod rollback;
 mod rotate_root;
 mod static_roles;
 mod stored;
@@ -34,8 +33,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::join;
+use time::OffsetDateTime;
 
-use self::clients::ClientCache;
+use self::clients::{ClientCache, RootKeys};
 use self::config_lease::LeaseConfig;
 use self::issued::Register;
 use self::kept::Kept;
@@ -124,7 +124,8 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
 
 #[async_trait]
 impl Lifecycle for Engine {
-    async fn initialize(self: Arc<Self>, _storage: Arc<dyn Storage>) -> Result<(), Error> {
+    async fn initialize(self: Arc<Self>, storage: Arc<dyn Storage>) -> Result<(), Error> {
+        self.clients.announce(&*storage).await;
         self.static_roles.begin();
         Ok(())
     }
@@ -152,7 +153,19 @@ impl Lifecycle for Engine {
         caller: Caller,
         entry: WalEntry,
     ) -> Result<Undone, Error> {
-        self.undo(&*storage, &caller, entry).await
+        let created_at = OffsetDateTime::from_unix_timestamp(entry.created_at)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (engine, storage) = (&*self, &*storage);
+        match entry.kind.as_str() {
+            issued::KIND => issued::roll_back(engine, storage, &caller, entry).await,
+            rotate_root::KIND => {
+                rotate_root::roll_back(engine, storage, &caller, entry.data, created_at).await
+            }
+            static_roles::KIND => {
+                static_roles::roll_back(engine, storage, &caller, entry.data, created_at).await
+            }
+            _ => Err(Error::internal("unknown type to rollback")),
+        }
     }
 
     fn is_abandoned(&self, entry: &WalEntry) -> bool {
@@ -173,7 +186,7 @@ impl Lifecycle for Engine {
     }
 
     async fn rotate(self: Arc<Self>, request: Request) -> Answer {
-        rotate_root::rotate(&self, &request).await.map(Some)
+        rotate_root::rotate_by_schedule(&self, &request).await
     }
 
     async fn cleanup(self: Arc<Self>, storage: Arc<dyn Storage>) {
@@ -186,6 +199,8 @@ pub struct EngineFactory {
     connector: Arc<dyn Connector>,
     // AWS counts the calls of all mounts of an account together.
     limits: Arc<Limits>,
+    // A static role of one mount must not take the key that another acts with.
+    root_keys: Arc<RootKeys>,
     clock: Arc<dyn Clock>,
     // The same for all mounts, so it is compiled once.
     declaration: OnceLock<Arc<Declaration<Engine>>>,
@@ -197,6 +212,7 @@ impl EngineFactory {
         Self {
             connector,
             limits: Arc::default(),
+            root_keys: Arc::default(),
             clock,
             declaration: OnceLock::new(),
         }
@@ -218,6 +234,7 @@ impl Factory for EngineFactory {
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
                 self.limits.mount(),
+                Arc::clone(&self.root_keys),
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
             ),

@@ -62,7 +62,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/aws/fake/world.rs", "is the simulated AWS"),
     ("src/engine/config_root/merge.rs", "trims what was written"),
     (
-        "src/engine/config_root/record.rs",
+        "src/engine/clients/root_config.rs",
         "sees whether there is one",
     ),
     ("src/engine/creds/iam_user.rs", "answers a client"),

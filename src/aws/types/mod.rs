@@ -6,8 +6,9 @@ mod sts;
 
 pub use iam::{AccessKey, AccessKeyMetadata, AccessKeyStatus, CreateUser, Tag, User};
 pub use names::{
-    AccessKeyId, CertificateId, FederatedUserName, GroupName, InvalidName, MfaSerialNumber,
-    PolicyName, RoleSessionName, ServiceSpecificCredentialId, SshPublicKeyId, UserName,
+    AccessKeyId, CertificateId, ExternalId, FederatedUserName, GroupName, InvalidName,
+    MfaSerialNumber, PolicyName, RoleSessionName, ServiceSpecificCredentialId, SshPublicKeyId,
+    UserName,
 };
 pub use sts::{
     AssumeRole, AssumedRole, CallerIdentity, FederatedUser, GetFederationToken, GetSessionToken,

@@ -166,6 +166,11 @@ name! {
     ServiceSpecificCredentialId, "service-specific credential id", 1..=128, VISIBLE
 }
 
+name! {
+    /// What a role's trust policy may ask of whoever assumes it (`externalIdType`).
+    ExternalId, "external id", 2..=1224, EXTERNAL_ID
+}
+
 /// The characters a name may have, and how to say so.
 struct Characters {
     allows: fn(char) -> bool,
@@ -176,6 +181,11 @@ struct Characters {
 const NAME: Characters = Characters {
     allows: |c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c),
     rule: "must consist of letters, digits and _+=,.@-",
+};
+
+const EXTERNAL_ID: Characters = Characters {
+    allows: |c| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c),
+    rule: "must consist of letters, digits and _+=,.@:/-",
 };
 
 const VISIBLE: Characters = Characters {

@@ -1,37 +1,52 @@
 //! The clients of the root configuration, and the right to change it.
 
+mod acceptance;
+mod change;
 mod found;
+mod identity_tokens;
+pub(in crate::engine) mod root_config;
+mod root_keys;
 mod sts;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::FutureExt;
-use tokio::sync::{Mutex, MutexGuard, RwLock};
+use tokio::sync::{Mutex, RwLock};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+pub(super) use self::change::RootChange;
+pub(super) use self::root_keys::RootKeys;
+
+use self::acceptance::{Acceptance, WatchedConnector};
 use self::found::Found;
+use self::identity_tokens::HostTokens;
+use self::root_config::{Misconfigured, RootConfig};
+use self::root_keys::HeldKey;
 use self::sts::StsCandidates;
 use crate::aws::limit::MountLimits;
 use crate::aws::{
     self, AccessKeyId, AccountIam, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector,
-    CredentialSource, IdentityTokenSource, RoleSessionName, Sts, StsAddress, TokenSourceError,
-    WebIdentitySource,
+    CredentialSource, RoleSessionName, Sts, StsAddress, WebIdentitySource,
 };
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::engine::config_root::{Misconfigured, RootConfig};
 use crate::engine::error::explain;
 use crate::engine::usernames::Names;
 use crate::logical::{Error, Storage, StorageError, SystemView};
-use crate::secret::SecretString;
 
-/// The connected clients of one mount, kept until `config/root` changes.
+/// How long a put that failed for us may take to land: the host may have it in its queue.
+const LANDS_WITHIN: Duration = Duration::from_mins(10);
+
+/// The connected clients of one mount, kept until `config/root` changes. Storage is looked at again
+/// when AWS does not accept the credentials any more, and for a while after a change whose outcome
+/// is in doubt.
 ///
 /// Readers clone the [`Arc`] and let the lock go. Whoever changes the configuration holds
 /// [`RootChange`] for the whole exchange, and takes the write lock only to store and forget, so
@@ -41,16 +56,45 @@ pub(crate) struct ClientCache {
     limits: MountLimits,
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
-    connected: RwLock<Option<Arc<Connected>>>,
+    root_keys: Arc<RootKeys>,
+    slot: RwLock<Slot>,
     changing: Mutex<()>,
     // Whoever has clients since the last rotation of the access key, in the cache or not.
     holders: std::sync::Mutex<TaskTracker>,
+}
+
+#[derive(Default)]
+struct Slot {
+    connected: Option<Arc<Connected>>,
+    /// The stored access key, as far as we know, also while there are no clients of it.
+    stored_key: Option<HeldKey>,
+    /// A put of the configuration failed, and may land all the same until then.
+    unsettled_until: Option<Instant>,
+}
+
+impl Slot {
+    /// The clients, if there is no reason to look into storage first.
+    fn trusted(&self) -> Option<Arc<Connected>> {
+        let connected = self.connected.as_ref()?;
+        let unsettled = |until| Instant::now() < until;
+        let doubtful =
+            connected.acceptance.is_doubtful() || self.unsettled_until.is_some_and(unsettled);
+        (!doubtful).then(|| Arc::clone(connected))
+    }
+
+    /// A put of the configuration failed.
+    fn failed(&mut self, error: &StorageError) {
+        if !matches!(error, StorageError::ReadOnly(_)) {
+            self.unsettled_until = Some(Instant::now() + LANDS_WITHIN);
+        }
+    }
 }
 
 impl ClientCache {
     pub(crate) fn new(
         connector: Arc<dyn Connector>,
         limits: MountLimits,
+        root_keys: Arc<RootKeys>,
         system: Arc<dyn SystemView>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -59,7 +103,8 @@ impl ClientCache {
             limits,
             system,
             clock,
-            connected: RwLock::new(None),
+            root_keys,
+            slot: RwLock::default(),
             changing: Mutex::new(()),
             holders: std::sync::Mutex::default(),
         }
@@ -67,21 +112,58 @@ impl ClientCache {
 
     /// The clients of the stored configuration.
     pub(crate) async fn get(&self, storage: &dyn Storage) -> Result<Arc<Connected>, Error> {
-        if let Some(connected) = &*self.connected.read().await {
-            return Ok(Arc::clone(connected));
+        if let Some(connected) = self.slot.read().await.trusted() {
+            return Ok(connected);
         }
-        let mut slot = self.connected.write().await;
-        if let Some(connected) = &*slot {
-            return Ok(Arc::clone(connected));
+        let mut slot = self.slot.write().await;
+        match slot.trusted() {
+            Some(connected) => Ok(connected),
+            None => self.look(storage, &mut slot).await,
         }
-        let root = RootConfig::load(storage)
-            .await
-            .map_err(|error| Error::from(error).context("error reading root configuration"))?
-            .unwrap_or_else(RootConfig::unconfigured);
+    }
+
+    /// The same, after a look into storage in any case.
+    pub(crate) async fn look_again(&self, storage: &dyn Storage) -> Result<Arc<Connected>, Error> {
+        self.look(storage, &mut *self.slot.write().await).await
+    }
+
+    async fn look(&self, storage: &dyn Storage, slot: &mut Slot) -> Result<Arc<Connected>, Error> {
+        let root = load(storage).await?;
+        if let Some(kept) = &slot.connected {
+            if kept.root.is_stored_as(&root) {
+                kept.acceptance.confirm();
+                return Ok(Arc::clone(kept));
+            }
+            tracing::info!(access_key = %root.access_key, "config/root in storage is not what is in use, connecting anew");
+        }
+        slot.connected = None;
+        slot.stored_key = Some(self.root_keys.hold(&root.access_key));
         let holders = self.holders().clone();
         let connected = Arc::new(self.connect_for(holders, root)?);
-        *slot = Some(Arc::clone(&connected));
+        slot.connected = Some(Arc::clone(&connected));
         Ok(connected)
+    }
+
+    /// Makes the stored access key known to the other mounts, before anything is asked of AWS.
+    pub(crate) async fn announce(&self, storage: &dyn Storage) {
+        match load(storage).await {
+            Ok(root) => {
+                let held = self.root_keys.hold(&root.access_key);
+                self.slot.write().await.stored_key = Some(held);
+            }
+            // It is read again before it is used.
+            Err(error) => tracing::debug!(%error, "config/root cannot be read yet"),
+        }
+    }
+
+    /// The ids of the access keys that the mounts of this process act with.
+    pub(crate) fn root_keys(&self) -> BTreeSet<String> {
+        self.root_keys.all()
+    }
+
+    /// Whether any mount of this process acts with this access key.
+    pub(crate) fn is_root_key(&self, id: &str) -> bool {
+        self.root_keys.contains(id)
     }
 
     /// Clients of a configuration that is not stored (yet).
@@ -91,23 +173,34 @@ impl ClientCache {
 
     fn connect_for(&self, holders: TaskTracker, root: RootConfig) -> Result<Connected, Error> {
         let credentials = self.credentials(&root)?;
+        let acceptance = Arc::default();
+        let connector = self.watched(&acceptance);
         let iam = root.iam(credentials.clone())?;
-        let iam = self.limits.iam(&*self.connector, &iam);
+        let iam = self.limits.iam(&connector, &iam);
         let iam = iam.map_err(|error| unusable(&error))?;
         let sts = root.sts(&credentials)?;
         Ok(Connected {
             names: Names::of(&root.username_template, &*self.clock),
-            root,
             iam,
             sts: Arc::new(StsCandidates::new(
-                Arc::clone(&self.connector),
+                Arc::new(connector),
                 self.limits.clone(),
                 sts,
             )),
+            acceptance,
             caller: Found::new(),
+            _key: self.root_keys.hold(&root.access_key),
+            root,
             _held: holders.token(),
             holders,
         })
+    }
+
+    fn watched(&self, acceptance: &Arc<Acceptance>) -> WatchedConnector {
+        WatchedConnector {
+            connector: Arc::clone(&self.connector),
+            acceptance: Arc::clone(acceptance),
+        }
     }
 
     fn holders(&self) -> std::sync::MutexGuard<'_, TaskTracker> {
@@ -130,36 +223,32 @@ impl ClientCache {
         })
     }
 
-    /// A role that is assumed with the configuration's credentials.
+    /// IAM by a role that is assumed with the configuration's credentials.
     pub(crate) fn assume(
         &self,
-        root: &RootConfig,
+        root: &Connected,
         role_arn: Arn,
         role_session_name: RoleSessionName,
         external_id: Option<String>,
-    ) -> Result<CredentialSource, Error> {
-        let source = self.credentials(root)?;
-        Ok(CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
-            sts: sts_address(first_sts(root, &source)?),
+    ) -> Result<AccountIam, Error> {
+        let source = self.credentials(&root.root)?;
+        let session = CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
+            sts: sts_address(first_sts(&root.root, &source)?),
             source,
             role_arn,
             role_session_name,
             external_id,
             tags: Vec::new(),
-        })))
+        }));
+        let connector = self.watched(&root.acceptance);
+        self.limits
+            .iam(&connector, &root.root.iam(session)?)
+            .map_err(|error| unusable(&error))
     }
 
     /// Another node changed the configuration.
     pub(crate) async fn forget(&self) {
-        *self.connected.write().await = None;
-    }
-
-    /// The right to change `config/root`; waits until nobody else is at it.
-    pub(crate) async fn begin_change(&self) -> RootChange<'_> {
-        RootChange {
-            cache: self,
-            _changing: self.changing.lock().await,
-        }
+        self.slot.write().await.connected = None;
     }
 
     fn credentials(&self, root: &RootConfig) -> Result<CredentialSource, Misconfigured> {
@@ -192,45 +281,6 @@ impl fmt::Debug for ClientCache {
     }
 }
 
-/// The right to change `config/root`.
-pub(crate) struct RootChange<'a> {
-    cache: &'a ClientCache,
-    _changing: MutexGuard<'a, ()>,
-}
-
-impl RootChange<'_> {
-    /// Stores the configuration and forgets the clients of the one before.
-    pub(crate) async fn store(
-        &self,
-        storage: &dyn Storage,
-        config: &RootConfig,
-    ) -> Result<(), StorageError> {
-        let mut slot = self.cache.connected.write().await;
-        // Also when storing fails: the host may have done it all the same.
-        *slot = None;
-        config.store(storage).await
-    }
-
-    /// Stores the configuration of `next` and hands its clients to every request from now on.
-    ///
-    /// The tracker is empty when the last request that works with older clients has ended; until
-    /// then the old credentials must live.
-    pub(crate) async fn replace(
-        &self,
-        storage: &dyn Storage,
-        next: Connected,
-    ) -> Result<(Arc<Connected>, TaskTracker), StorageError> {
-        let mut slot = self.cache.connected.write().await;
-        *slot = None;
-        next.root.store(storage).await?;
-        let next = Arc::new(next);
-        *slot = Some(Arc::clone(&next));
-        let before = std::mem::replace(&mut *self.cache.holders(), next.holders.clone());
-        before.close();
-        Ok((next, before))
-    }
-}
-
 /// The clients of one configuration.
 pub(crate) struct Connected {
     /// What they were made of.
@@ -240,7 +290,9 @@ pub(crate) struct Connected {
     /// IAM of the account.
     pub(crate) iam: AccountIam,
     sts: Arc<StsCandidates>,
+    acceptance: Arc<Acceptance>,
     caller: Found<CallerIdentity, ()>,
+    _key: HeldKey,
     // Dropped with the last request that holds these clients.
     _held: TaskTrackerToken,
     holders: TaskTracker,
@@ -286,6 +338,12 @@ impl Connected {
         Some(self.caller(caller).await?.account)
     }
 
+    /// The same, as far as AWS tells it early enough to begin.
+    pub(crate) async fn account_in_time(&self, caller: &Caller) -> Option<String> {
+        let told = timeout_at(caller.begin_by(), self.account(caller));
+        told.await.ok().flatten()
+    }
+
     /// Refuses to touch a user of another AWS account than ours: one of the same name here is
     /// somebody else's, and that there is none says nothing. Where one of the two accounts is not
     /// known (empty), they are taken to be the same.
@@ -324,6 +382,13 @@ fn first_sts(
     })
 }
 
+async fn load(storage: &dyn Storage) -> Result<RootConfig, Error> {
+    let root = RootConfig::load(storage)
+        .await
+        .map_err(|error| Error::from(error).context("error reading root configuration"))?;
+    Ok(root.unwrap_or_else(RootConfig::unconfigured))
+}
+
 fn sts_address(config: ClientConfig) -> StsAddress {
     StsAddress {
         region: config.region,
@@ -333,32 +398,4 @@ fn sts_address(config: ClientConfig) -> StsAddress {
 
 fn unusable(error: &aws::Error) -> Error {
     Error::invalid(explain(error))
-}
-
-/// Identity tokens that the host mints for this mount.
-struct HostTokens {
-    system: Arc<dyn SystemView>,
-    audience: String,
-    ttl: Duration,
-}
-
-#[async_trait]
-impl IdentityTokenSource for HostTokens {
-    async fn identity_token(&self) -> Result<SecretString, TokenSourceError> {
-        self.system
-            .generate_identity_token(&self.audience, self.ttl)
-            .await
-            .map(|answer| answer.token)
-            .map_err(|error| {
-                TokenSourceError::new(format!("failed to generate plugin identity token: {error}"))
-            })
-    }
-}
-
-impl fmt::Debug for HostTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostTokens")
-            .field("audience", &self.audience)
-            .finish_non_exhaustive()
-    }
 }

@@ -1,6 +1,6 @@
 //! What Vault Enterprise does for a root configuration: identity tokens and scheduled rotation.
 
-use super::record::RootConfig;
+use super::RootConfig;
 use crate::engine::Engine;
 use crate::logical::{Error, HostError, Request, RotationJob};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::fields;
-use super::record::{self, RootConfig};
 use crate::aws::{Arn, Endpoint, Region};
+use crate::engine::clients::root_config::{self, RootConfig};
 use crate::engine::usernames;
 use crate::framework::FieldData;
 use crate::logical::Error;
@@ -129,10 +129,10 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
         .iter()
         .map(|text| (fields::STS_FALLBACK_ENDPOINTS.name(), text));
     for (field, text) in regions.into_iter().chain(fallback_regions) {
-        record::parse(field, text, |text| Region::new(text))?;
+        root_config::parse(field, text, |text| Region::new(text))?;
     }
     for (field, text) in endpoints.into_iter().chain(fallback_endpoints) {
-        record::parse(field, text, |text| Endpoint::new(text))?;
+        root_config::parse(field, text, |text| Endpoint::new(text))?;
     }
     if config.max_retries < -1 || config.max_retries > 100 {
         return Err(Error::invalid(format!(
@@ -152,7 +152,7 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
             ));
         }
     }
-    record::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
+    root_config::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
     config.credentials()?;
     Ok(())
 }

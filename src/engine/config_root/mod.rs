@@ -3,7 +3,6 @@
 mod fields;
 mod host;
 mod merge;
-mod record;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-pub(crate) use record::{KEY, Misconfigured, RootConfig};
+pub(crate) use super::clients::root_config::{KEY, RootConfig};
 
 use super::{Engine, usernames};
 use crate::framework::{Answer, FieldData, OperationDocs, Path, PathDocs};

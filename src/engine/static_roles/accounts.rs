@@ -2,20 +2,24 @@
 //! engine assumes a role.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
 use crate::aws::limit::{Class, LimitedIam};
-use crate::aws::{AccountIam, Arn, ErrorKind, Iam, RoleSessionName, UserName};
+use crate::aws::{AccountIam, Arn, ErrorKind, ExternalId, Iam, RoleSessionName, UserName};
 use crate::caller::Caller;
 use crate::engine::clients::{ClientCache, Connected};
 use crate::engine::error::refused;
+use crate::engine::key_rotation::Reach;
 use crate::engine::stored::null_as_default;
 use crate::logical::{Error, Storage};
 
 /// AWS's limit, in characters.
 const LONGEST_SESSION_NAME: usize = 64;
+
+/// The most sessions that are kept open; who needs another opens it for one request.
+const KEPT_SESSIONS: usize = 64;
 
 /// How another account is entered; all empty for the engine's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,8 +57,8 @@ impl CrossAccount {
         Ok(self)
     }
 
-    /// The role and the session, checked.
-    fn names(&self) -> Result<(Arn, RoleSessionName), Error> {
+    /// The role, the session and the external id, checked.
+    fn names(&self) -> Result<(Arn, RoleSessionName, Option<ExternalId>), Error> {
         let arn = Arn::new(&self.assume_role_arn)
             .map_err(|error| Error::invalid(format!("assume_role_arn: {error}")))?;
         if arn.service() != "iam" || !arn.resource().starts_with("role/") {
@@ -64,11 +68,17 @@ impl CrossAccount {
         }
         let session = RoleSessionName::new(&self.assume_role_session_name)
             .map_err(|error| Error::invalid(format!("assume_role_session_name: {error}")))?;
-        Ok((arn, session))
+        let external_id =
+            (!self.external_id.is_empty()).then(|| ExternalId::new(&self.external_id));
+        let external_id = external_id
+            .transpose()
+            .map_err(|error| Error::invalid(format!("external_id: {error}")))?;
+        Ok((arn, session, external_id))
     }
 }
 
-/// Clients of the accounts that are entered by a role, so that a session serves many rotations.
+/// Clients of the accounts that are entered by a role, so that a session serves many rotations. Only
+/// what AWS has let in is kept.
 #[derive(Default)]
 pub(super) struct Accounts {
     // A std mutex: nothing awaits under it.
@@ -86,6 +96,8 @@ struct Assumed {
 /// root key waits for it.
 pub(super) struct Account {
     root: Arc<Connected>,
+    way: CrossAccount,
+    opened: AccountIam,
     iam: LimitedIam,
 }
 
@@ -95,54 +107,85 @@ impl Accounts {
         &self,
         clients: &ClientCache,
         storage: &dyn Storage,
-        account: &CrossAccount,
+        way: &CrossAccount,
         class: Class,
         caller: &Caller,
     ) -> Result<Account, Error> {
         let root = clients.get(storage).await?;
-        let iam = if account.assume_role_arn.is_empty() {
+        let opened = if way.assume_role_arn.is_empty() {
             root.iam.clone()
         } else {
-            self.assume(clients, &root, account)?
+            self.assume(clients, &root, way)?
         };
-        let iam = iam.for_request(class, caller);
-        Ok(Account { root, iam })
+        Ok(Account {
+            iam: opened.for_request(class, caller),
+            root,
+            way: way.clone(),
+            opened,
+        })
     }
 
     fn assume(
         &self,
         clients: &ClientCache,
         root: &Arc<Connected>,
-        account: &CrossAccount,
+        way: &CrossAccount,
     ) -> Result<AccountIam, Error> {
-        let mut assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
-        assumed.retain(|_, one| std::ptr::eq(one.root.as_ptr(), Arc::as_ptr(root)));
-        if let Some(known) = assumed.get(account) {
-            return Ok(known.iam.clone());
+        {
+            let mut assumed = self.assumed();
+            assumed.retain(|_, one| std::ptr::eq(one.root.as_ptr(), Arc::as_ptr(root)));
+            if let Some(known) = assumed.get(way) {
+                return Ok(known.iam.clone());
+            }
         }
-        let (role_arn, session_name) = account.names()?;
-        let external_id = (!account.external_id.is_empty()).then(|| account.external_id.clone());
-        let credentials = clients.assume(&root.root, role_arn, session_name, external_id)?;
-        let iam = clients.connect_as(&root.root, credentials)?.iam;
-        assumed.insert(
-            account.clone(),
-            Assumed {
-                root: Arc::downgrade(root),
-                iam: iam.clone(),
-            },
-        );
-        Ok(iam)
+        let (role_arn, session_name, external_id) = way.names()?;
+        let external_id = external_id.map(|id| id.to_string());
+        clients.assume(root, role_arn, session_name, external_id)
+    }
+
+    /// Keeps the session of an account that AWS has let in.
+    pub(super) fn keep(&self, account: &Account) {
+        if account.way.assume_role_arn.is_empty() {
+            return;
+        }
+        let mut assumed = self.assumed();
+        if assumed.len() >= KEPT_SESSIONS && !assumed.contains_key(&account.way) {
+            // Any one: it costs whoever needs it a call.
+            let one = assumed.keys().next().cloned();
+            one.and_then(|one| assumed.remove(&one));
+        }
+        assumed
+            .entry(account.way.clone())
+            .or_insert_with(|| Assumed {
+                root: Arc::downgrade(&account.root),
+                iam: account.opened.clone(),
+            });
+    }
+
+    fn assumed(&self) -> MutexGuard<'_, HashMap<CrossAccount, Assumed>> {
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Account {
-    /// Whose request it is.
-    pub(super) fn caller(&self) -> &Caller {
-        self.iam.caller()
+    pub(super) fn iam(&self) -> &LimitedIam {
+        &self.iam
     }
 
-    pub(super) fn iam(&self) -> &dyn Iam {
-        &self.iam
+    /// For the calls of a rotation.
+    pub(super) fn into_reach(self) -> Reach {
+        Reach {
+            iam: self.iam,
+            _held: Some(self.root),
+        }
+    }
+
+    /// The 12 digits of the AWS account, where the role, the access key's id or AWS tells.
+    pub(super) async fn id(&self) -> Option<String> {
+        match Arn::new(&self.way.assume_role_arn) {
+            Ok(role) => Some(role.account().to_owned()),
+            Err(_) => self.root.account_in_time(self.iam.caller()).await,
+        }
     }
 
     /// The access key that the engine itself uses; empty when it has none of its own.
@@ -153,7 +196,8 @@ impl Account {
     /// Makes sure that AWS knows the user, and as the one of this id unless that is empty; answers
     /// with the id.
     pub(super) async fn check_user(&self, name: &UserName, id: &str) -> Result<String, Error> {
-        let user = self.iam.get_user(Some(name)).await.map_err(|error| {
+        let user = self.iam.beginning().get_user(Some(name)).await;
+        let user = user.map_err(|error| {
             let hint = match error.kind() {
                 ErrorKind::NotFound => "; a static role adopts a user that exists",
                 _ => "",
@@ -178,5 +222,48 @@ impl Account {
             )));
         }
         Ok(user.user_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::fake::FakeAws;
+    use crate::aws::limit::Limits;
+    use crate::clock::ManualClock;
+    use crate::engine::clients::RootKeys;
+    use crate::logical::testing::{InMemoryStorage, StaticSystemView};
+
+    #[tokio::test]
+    async fn only_what_aws_has_let_in_is_kept_and_not_without_end() {
+        let clock = Arc::new(ManualClock::default());
+        let aws = FakeAws::new(Arc::clone(&clock) as Arc<_>);
+        let limits = Arc::<Limits>::default().mount();
+        let clients = ClientCache::new(
+            Arc::new(aws.clone()),
+            limits,
+            Arc::<RootKeys>::default(),
+            Arc::new(StaticSystemView::default()),
+            clock,
+        );
+        let storage = InMemoryStorage::default();
+        let accounts = Accounts::default();
+        for let_in in [false, true] {
+            for n in 0..300 {
+                let way = CrossAccount {
+                    assume_role_arn: "arn:aws:iam::444455556666:role/keeper".to_owned(),
+                    assume_role_session_name: format!("session-{n}"),
+                    external_id: String::new(),
+                };
+                let caller = Caller::client(None);
+                let account = accounts.connect(&clients, &storage, &way, Class::Issue, &caller);
+                let account = account.await.unwrap();
+                if let_in {
+                    accounts.keep(&account);
+                }
+            }
+            let kept = accounts.assumed().len();
+            assert_eq!(kept, if let_in { KEPT_SESSIONS } else { 0 });
+        }
     }
 }

@@ -23,6 +23,7 @@ use crate::secret::ExposeSecret;
 
 /// What `ttl` says while a rotation is due: the host's timer ticks about once a minute, and clients
 /// that are told 0 wait for minutes.
+/// So too while it is not known when it will be.
 const TTL_WHILE_DUE: Duration = Duration::from_secs(10);
 
 const RESPONSE: &[ResponseField] = &[
@@ -31,7 +32,7 @@ const RESPONSE: &[ResponseField] = &[
     ResponseField::new(
         "expiration",
         FieldType::Time,
-        "When the next rotation is due",
+        "When the next rotation is due; missing until that is known",
     ),
     ResponseField::new(
         "last_vault_rotation",
@@ -83,29 +84,37 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
         return Ok(None);
     };
     let now = engine.clock.now();
-    // Credentials of old engines get their time at the next tick.
-    let expiration = stored.expiration.unwrap_or(now + role.rotation_period);
+    // Credentials of old engines get their time at the next tick; until then nobody knows it.
+    let expiration = stored.expiration;
     let last_rotation = stored
         .last_vault_rotation
-        .unwrap_or(expiration - role.rotation_period);
-    let ttl = match u64::try_from((expiration - now).whole_seconds()) {
-        Ok(left) if left > 0 => left,
+        .or(expiration.map(|expiration| expiration - role.rotation_period));
+    let left = expiration.map(|expiration| (expiration - now).whole_seconds());
+    let ttl = match left.map(u64::try_from) {
+        Some(Ok(left)) if left > 0 => left,
         _ => TTL_WHILE_DUE.as_secs(),
     };
-    Ok(Some(Response::data(JsonObject::from_iter([
+    let mut answer = JsonObject::from_iter([
         ("access_key".to_owned(), Value::from(stored.access_key)),
         (
             "secret_key".to_owned(),
             Value::from(stored.secret_key.expose_secret()),
         ),
-        ("expiration".to_owned(), rfc3339(expiration)?),
-        ("last_vault_rotation".to_owned(), rfc3339(last_rotation)?),
         (
             "rotation_period".to_owned(),
             Value::from(role.rotation_period.as_secs()),
         ),
         ("ttl".to_owned(), Value::from(ttl)),
-    ]))))
+    ]);
+    for (name, time) in [
+        ("expiration", expiration),
+        ("last_vault_rotation", last_rotation),
+    ] {
+        if let Some(time) = time {
+            answer.insert(name.to_owned(), rfc3339(time)?);
+        }
+    }
+    Ok(Some(Response::data(answer)))
 }
 
 pub(super) fn rfc3339(time: OffsetDateTime) -> Result<Value, Error> {

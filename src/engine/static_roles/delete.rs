@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::NAME;
 use super::record::{StaticCredentials, StaticRole};
+use super::unfinished::{KIND, StaticRotation};
 use crate::aws::AccessKeyId;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
+use crate::engine::Engine;
 use crate::engine::error::refused;
-use crate::engine::{Engine, access_keys};
+use crate::engine::key_rotation::{Deletion, KeyChange, delete as delete_key, write_ahead};
 use crate::framework::{Answer, Field, FieldData};
 use crate::logical::{Error, Request, Storage};
 
@@ -22,11 +24,11 @@ pub(super) async fn delete(engine: Arc<Engine>, request: Request, data: FieldDat
     let storage = &*request.storage;
     let static_roles = &engine.static_roles;
     let name = data.value(&NAME);
-    let _role = static_roles.locks.lock(&name).await;
+    let _role = static_roles.lock(&name, &request.caller).await?;
     let Some(role) = StaticRole::load(storage, &name).await? else {
         return Ok(None);
     };
-    let _user = static_roles.user_locks.lock(&role.id).await;
+    let _user = static_roles.lock_user(&role.id, &request.caller).await?;
     if let Some(stored) = StaticCredentials::load(storage, &name).await? {
         match delete_keys(
             &engine,
@@ -67,7 +69,7 @@ async fn delete_keys(
     for id in stored.ids() {
         let id = AccessKeyId::new(id)
             .map_err(|error| Error::internal(format!("stored credentials: {error}")))?;
-        access_keys::delete(account.iam(), &user_name, &id)
+        let deletion = delete_key(account.iam(), &user_name, &id)
             .await
             .map_err(|error| {
                 refused(
@@ -75,6 +77,16 @@ async fn delete_keys(
                     &error,
                 )
             })?;
+        if deletion == Deletion::Unknown {
+            // Gone, or too young for all of AWS to know it: rollback looks again.
+            let change = KeyChange {
+                user_name: user_name.to_string(),
+                aws_account: account.id().await,
+                new_access_key: Some(id.to_string()),
+                ..KeyChange::default()
+            };
+            write_ahead(engine, storage, KIND, &StaticRotation::of(role, change)).await?;
+        }
     }
     Ok(())
 }

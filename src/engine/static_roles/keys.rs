@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::aws::{AccessKeyMetadata, AccessKeyStatus};
-
-/// AWS's quota of access keys of one user, which cannot be raised.
-const QUOTA: usize = 2;
+use crate::engine::key_rotation::QUOTA;
 
 /// A user's access keys, and what is known of them.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 //! rotates.
 //!
 //! A static role takes over one IAM user. `rotation` replaces its access key, `unfinished` ends what
-//! a crash cut off, `schedule` does it on the host's timer, with the due times of `queue`. All that
+//! was cut off, `schedule` does it on the host's timer, with the due times of `queue`. All that
 //! must survive is in storage (`record`).
 
 mod accounts;
@@ -28,12 +28,16 @@ pub(super) use creds::path as creds_path;
 pub(super) use record::CREDENTIALS;
 pub(super) use rotate::path as rotate_path;
 pub(super) use schedule::rotate_due;
-pub(super) use unfinished::StaticRotation;
+pub(super) use unfinished::{KIND, roll_back};
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout_at;
 
 use self::accounts::{Account, Accounts};
 use self::queue::RotationQueue;
 use self::record::{ROLES, StaticRole};
 use super::Engine;
+use super::key_rotation::too_late;
 use super::locks::NameLocks;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
@@ -74,6 +78,34 @@ impl StaticRoles {
         if key.starts_with(ROLES) || key.starts_with(CREDENTIALS) {
             self.queue.forget();
         }
+    }
+
+    /// The right to change a role, for as long as there is time to begin something.
+    async fn lock(&self, role: &str, caller: &Caller) -> Result<OwnedMutexGuard<()>, Error> {
+        let locked = timeout_at(caller.begin_by(), self.locks.lock(role));
+        locked.await.map_err(|_| too_late())
+    }
+
+    /// The same for the access keys of a user.
+    async fn lock_user(&self, id: &str, caller: &Caller) -> Result<OwnedMutexGuard<()>, Error> {
+        let locked = timeout_at(caller.begin_by(), self.user_locks.lock(id));
+        locked.await.map_err(|_| too_late())
+    }
+
+    /// IAM of the account of the role's user, which AWS must know as the one of the role's id if it
+    /// has one; and AWS's id of the user.
+    async fn adopt(
+        &self,
+        engine: &Engine,
+        storage: &dyn Storage,
+        role: &StaticRole,
+        class: Class,
+        caller: &Caller,
+    ) -> Result<(Account, String), Error> {
+        let account = self.connect(engine, storage, role, class, caller).await?;
+        let id = account.check_user(&role.user_name()?, &role.id).await?;
+        self.accounts.keep(&account);
+        Ok((account, id))
     }
 
     /// IAM of the account of the role's user, for one request.

@@ -135,6 +135,14 @@ impl Ticket {
         }
     }
 
+    /// There was no time for it: the role stays due.
+    pub(super) fn put_back(mut self) {
+        self.finished = true;
+        if let Some(place) = self.queue.state().roles.get_mut(&self.role) {
+            place.taken = false;
+        }
+    }
+
     /// There is nothing to rotate any more.
     pub(super) fn remove(mut self) {
         self.finished = true;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::NAME;
 use super::creds::rfc3339;
 use super::record::{StaticCredentials, StaticRole};
-use super::rotation::rotate;
+use super::rotation::Rotation;
 use crate::aws::limit::Class;
 use crate::engine::Engine;
 use crate::framework::{
@@ -54,21 +54,29 @@ pub(in crate::engine) fn path() -> Path<Engine> {
 
 async fn rotate_now(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let storage = &*request.storage;
-    let caller = &request.caller.committed();
+    let caller = &request.caller;
     let static_roles = &engine.static_roles;
     let name = data.value(&NAME);
-    let _role = static_roles.locks.lock(&name).await;
+    let _role = static_roles.lock(&name, caller).await?;
     let role = StaticRole::load(storage, &name).await?.ok_or_else(|| {
         Error::invalid(format!(
             "static role {name:?} not found: write static-roles/{name} first"
         ))
     })?;
     let stored = StaticCredentials::load(storage, &name).await?;
-    let account = static_roles
-        .connect(&engine, storage, &role, Class::Issue, caller)
+    let (account, _) = static_roles
+        .adopt(&engine, storage, &role, Class::Issue, caller)
         .await?;
-    account.check_user(&role.user_name()?, &role.id).await?;
-    let rotated = match rotate(&engine, storage, account, &role, stored.as_ref()).await {
+    let rotation = Rotation {
+        engine: &engine,
+        storage,
+        caller,
+        class: Class::Issue,
+        role: &role,
+        stored: stored.as_ref(),
+        due: None,
+    };
+    let rotated = match rotation.run(account).await {
         Ok(rotated) => rotated,
         Err(error) => {
             // It may have made the role due.

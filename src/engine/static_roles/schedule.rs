@@ -7,16 +7,18 @@ use tracing::Instrument;
 
 use super::queue::Ticket;
 use super::record::{ROLES, StaticCredentials, StaticRole};
-use super::rotation::rotate;
+use super::rotation::Rotation;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::key_rotation::in_time;
 use crate::logical::{Error, Storage, if_offered};
 
-/// How many roles are rotated, or read, at a time.
-const AT_A_TIME: usize = 8;
+/// How many roles are rotated, or read, at a time. Most of a rotation is waiting for AWS.
+const AT_A_TIME: usize = 16;
 
-/// Rotates all roles that are due. One failure stops no other; all are reported together.
+/// Rotates all roles that are due, as many as can be begun in time; the others wait for the next
+/// tick. One failure stops no other; all are reported together.
 pub(crate) async fn rotate_due(
     engine: &Engine,
     storage: &dyn Storage,
@@ -126,22 +128,41 @@ async fn rotate_if_due(
 ) -> Result<(), Error> {
     let name = ticket.role();
     let static_roles = &engine.static_roles;
-    let _role = static_roles.locks.lock(name).await;
+    let locked = static_roles.lock(name, caller).await;
+    let (Ok(_role), Ok(())) = (locked, in_time(caller)) else {
+        ticket.put_back();
+        return Ok(());
+    };
     let role = StaticRole::load(storage, name).await?;
     let stored = StaticCredentials::load(storage, name).await?;
-    let (Some(role), Some(stored)) = (role, stored) else {
+    let (Some(role), Some(mut stored)) = (role, stored) else {
         ticket.remove();
         return Ok(());
     };
-    if let Some(later) = stored.expiration.filter(|due| *due > engine.clock.now()) {
-        ticket.finish(later);
+    let now = engine.clock.now();
+    let due = stored.expiration.unwrap_or(now + role.rotation_period);
+    if stored.expiration.is_none() {
+        stored.expiration = Some(due);
+        stored.store(storage, name).await?;
+    }
+    if due > now {
+        ticket.finish(due);
         return Ok(());
     }
-    let account = static_roles
-        .connect(engine, storage, &role, Class::Background, caller)
+    let class = Class::Background;
+    let (account, _) = static_roles
+        .adopt(engine, storage, &role, class, caller)
         .await?;
-    account.check_user(&role.user_name()?, &role.id).await?;
-    let rotated = rotate(engine, storage, account, &role, Some(&stored)).await?;
+    let rotation = Rotation {
+        engine,
+        storage,
+        caller,
+        class,
+        role: &role,
+        stored: Some(&stored),
+        due: Some(due),
+    };
+    let rotated = rotation.run(account).await?;
     ticket.finish(rotated.expiration);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::accounts::CrossAccount;
 use super::record::{StaticCredentials, StaticRole};
-use super::rotation::{refuse_claimed, rotate};
+use super::rotation::{Rotation, refuse_claimed};
 use super::{
     ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, EXTERNAL_ID, NAME, ROTATION_PERIOD, SINGLE_KEY,
     USERNAME, answer,
@@ -21,17 +21,17 @@ const SHORTEST_PERIOD: Duration = Duration::from_mins(1);
 
 pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let storage = &*request.storage;
-    let caller = request.caller.committed();
+    let caller = &request.caller;
     let name = data.value(&NAME);
-    let _role = engine.static_roles.locks.lock(&name).await;
+    let _role = engine.static_roles.lock(&name, caller).await?;
     let before = StaticRole::load(storage, &name).await?;
     let role = merge(&name, before.as_ref(), &data)?;
     if let Some(before) = before
         && let Some(stored) = StaticCredentials::load(storage, &name).await?
     {
-        return update(&engine, storage, &caller, &before, role, stored).await;
+        return update(&engine, storage, caller, &before, role, stored).await;
     }
-    take_over(&engine, storage, &caller, role).await
+    take_over(&engine, storage, caller, role).await
 }
 
 /// Makes the first access key. A role of which AWS refuses a step is not stored.
@@ -41,12 +41,21 @@ async fn take_over(
     caller: &Caller,
     mut role: StaticRole,
 ) -> Answer {
-    let account = engine
+    let (account, id) = engine
         .static_roles
-        .connect(engine, storage, &role, Class::Issue, caller)
+        .adopt(engine, storage, &role, Class::Issue, caller)
         .await?;
-    role.id = account.check_user(&role.user_name()?, &role.id).await?;
-    let rotated = rotate(engine, storage, account, &role, None).await?;
+    role.id = id;
+    let rotation = Rotation {
+        engine,
+        storage,
+        caller,
+        class: Class::Issue,
+        role: &role,
+        stored: None,
+        due: None,
+    };
+    let rotated = rotation.run(account).await?;
     let queue = &engine.static_roles.queue;
     queue.schedule(&role.name, rotated.expiration);
     Ok(Some(answer(role, rotated.warnings)))
@@ -62,22 +71,22 @@ async fn update(
     mut stored: StaticCredentials,
 ) -> Answer {
     if role.username != before.username || role.account != before.account {
-        let account = engine
+        engine
             .static_roles
-            .connect(engine, storage, &role, Class::Issue, caller)
+            .adopt(engine, storage, &role, Class::Issue, caller)
             .await?;
-        account.check_user(&role.user_name()?, &role.id).await?;
     }
     if role.single_key && !before.single_key {
         refuse_claimed(storage, &role).await?;
     }
-    role.store(storage).await?;
+    // First the time, so that a write which fails between the two does the same when it is repeated.
     if role.rotation_period != before.rotation_period {
         let due = engine.clock.now() + role.rotation_period;
         stored.expiration = Some(due);
         stored.store(storage, &role.name).await?;
         engine.static_roles.queue.schedule(&role.name, due);
     }
+    role.store(storage).await?;
     Ok(Some(answer(role, Vec::new())))
 }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use super::{CALLS, assert_sound, configured, keys, rotate, stored_key};
+use super::{CALLS, assert_sound, configured, keys, land, rotate, stored_key, written};
 use crate::aws::fake::{FakeAws, Fault, FaultRule};
 use crate::logical::testing::StorageFault;
 use crate::logical::{Error, READ_ONLY_STORAGE};
@@ -88,21 +86,7 @@ async fn when_the_new_key_may_have_been_stored_rollback_sees_which_one_goes() {
         );
         assert_eq!(keys(&mount).len(), 2);
         if stored_all_the_same {
-            let new = mount
-                .aws()
-                .user(FakeAws::ADMIN)
-                .unwrap()
-                .access_keys
-                .remove(1);
-            let secret = mount.aws().secrets().into_iter().find(|secret| {
-                let id = new.access_key_id.as_str();
-                mount.aws().identify(id, secret, None).is_some()
-            });
-            let text = mount.storage().text("config/root").unwrap();
-            let mut record: Value = serde_json::from_str(&text).unwrap();
-            record["access_key"] = json!(new.access_key_id.as_str());
-            record["secret_key"] = json!(secret.unwrap());
-            mount.storage().set_text("config/root", &record.to_string());
+            land(&mount, &keys(&mount)[1]);
         }
         // Either key works until then.
         mount.storage().heal();
@@ -195,43 +179,50 @@ async fn a_lost_answer_to_create_access_key_leaves_no_key() {
 
 #[tokio::test(start_paused = true)]
 async fn rollback_never_takes_a_key_that_was_there_before() {
-    let mut mount = configured().await;
-    let mine = mount.aws().add_access_key(FakeAws::ADMIN);
-    mount.clock().advance(Duration::from_hours(1));
-    mount
-        .aws()
-        .inject(FaultRule::on("iam:CreateAccessKey", Fault::AnswerLost));
-    rotate(&mount).await.unwrap_err();
-    assert_eq!(mount.wal().len(), 1);
+    for minutes in [0, 1, 60] {
+        let mut mount = configured().await;
+        let mine = mount.aws().add_access_key(FakeAws::ADMIN);
+        mount.clock().advance(Duration::from_mins(minutes));
+        mount
+            .aws()
+            .inject(FaultRule::on("iam:CreateAccessKey", Fault::AnswerLost));
+        rotate(&mount).await.unwrap_err();
+        assert_eq!(mount.wal().len(), 1);
 
-    mount.recover().await;
+        mount.recover().await;
 
-    assert!(keys(&mount).contains(&mine.access_key_id.to_string()));
-    assert_eq!(mount.wal(), Vec::<String>::new());
+        assert!(keys(&mount).contains(&mine.access_key_id.to_string()));
+        assert_eq!(mount.wal(), Vec::<String>::new());
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_an_operator_wrote_meanwhile_is_left_alone() {
+async fn a_key_that_an_operator_wrote_meanwhile_is_left_alone_and_the_one_before_is_named() {
     let mut mount = configured().await;
-    mount.aws().die_after(3, Fault::HeldBefore);
+    mount.aws().die_after(4, Fault::HeldBefore);
     assert!(mount.unless_dead(rotate(&mount)).await.is_none());
     mount.aws().heal();
     mount.restart().await;
     let old = stored_key(&mount).await;
-    let other = mount.aws().in_account("999988887777").admin_key();
-    mount
-        .write(
-            "config/root",
-            json!({
-                "access_key": other.access_key_id.as_str(),
-                "secret_key": crate::secret::ExposeSecret::expose_secret(&other.secret_access_key),
-            }),
-        )
-        .await;
+    let [_, new] = keys(&mount).try_into().unwrap();
+    mount.aws().change_user(FakeAws::ADMIN, |user| {
+        // AWS takes no third one.
+        user.access_keys
+            .retain(|key| key.access_key_id.as_str() != new);
+    });
+    let other = mount.aws().add_access_key(FakeAws::ADMIN);
+    mount.write("config/root", written(&other)).await;
 
     mount.recover().await;
 
-    assert_eq!(stored_key(&mount).await, other.access_key_id.as_str());
-    assert!(keys(&mount).contains(&old));
+    let other = other.access_key_id.to_string();
+    assert_eq!(stored_key(&mount).await, other);
+    assert_eq!(keys(&mount), [old.clone(), other]);
     assert_eq!(mount.wal(), Vec::<String>::new());
+    let log = mount.log();
+    assert!(
+        log.contains("root rotation was cut off and config/root has another access key since"),
+        "{log}"
+    );
+    assert!(log.contains(&format!("old_access_key={old}")), "{log}");
 }

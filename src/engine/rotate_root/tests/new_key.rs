@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{assert_sound, configured, keys, rotate, stored_key};
 use crate::aws::fake::{Fault, FaultRule};
+use crate::logical::testing::StorageFault;
 use crate::logical::{Error, Operation};
 
 #[tokio::test(start_paused = true)]
@@ -55,6 +56,7 @@ async fn the_calls_of_a_rotation_are_few_and_in_this_order() {
         [
             "iam:GetUser",
             "sts:GetCallerIdentity",
+            "iam:ListAccessKeys",
             "iam:CreateAccessKey",
             "iam:GetUser",
             "sts:GetCallerIdentity",
@@ -157,6 +159,73 @@ async fn the_hosts_rotation_manager_rotates_the_same_way() {
 
     assert_ne!(stored_key(&mount).await, old);
     assert_sound(&mount, "after the rotation manager's call").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hosts_rotation_manager_is_told_of_every_failure_as_one_that_it_repeats() {
+    for fault in [
+        Fault::Denied,
+        Fault::Unreachable,
+        Fault::Code("ServiceFailure"),
+        Fault::Code("Throttling"),
+    ] {
+        let mount = configured().await;
+        mount
+            .aws()
+            .inject(FaultRule::on("iam:CreateAccessKey", fault));
+        let request = mount.request(Operation::Rotate, "config/root", json!({}));
+
+        let error = mount.backend().handle_request(request).await.unwrap_err();
+
+        assert!(matches!(error, Error::Internal(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.starts_with(
+                "scheduled rotation of the root access key failed: error calling CreateAccessKey"
+            ),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rotation_manager_of_a_node_that_may_not_write_hears_so_in_the_hosts_words() {
+    let mount = configured().await;
+    mount.storage().fail(StorageFault::ReadOnly, "");
+    let request = mount.request(Operation::Rotate, "config/root", json!({}));
+
+    let error = mount.backend().handle_request(request).await.unwrap_err();
+
+    assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_list_its_keys_rotates_all_the_same() {
+    let mount = configured().await;
+    mount.aws().deny("iam:ListAccessKeys");
+
+    rotate(&mount).await.unwrap();
+
+    mount.aws().heal();
+    assert_sound(&mount, "without iam:ListAccessKeys").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_soon_after_a_rotation_meet_front_ends_that_do_not_know_the_key_and_succeed() {
+    let mount = configured().await;
+    rotate(&mount).await.unwrap();
+    for operation in ["iam:CreateUser", "iam:CreateAccessKey", "iam:DeleteUser"] {
+        mount.aws().fail_next(operation, 4, "InvalidClientTokenId");
+    }
+
+    assert_sound(&mount, "right after a rotation").await;
+
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    mount
+        .aws()
+        .fail_next("iam:CreateUser", 1, "InvalidClientTokenId");
+    let error = mount.read_error("creds/bare").await.to_string();
+    assert!(error.contains("InvalidClientTokenId"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,8 +70,8 @@ async fn a_new_period_changes_when_the_key_ends_but_not_when_it_was_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_of_an_engine_that_stored_no_times_are_shown_with_some() {
-    let mount = with_app().await;
+async fn of_credentials_that_were_stored_without_times_none_is_made_up() {
+    let mut mount = with_app().await;
     let mut stored = mount.stored(READ);
     let fields = stored.as_object_mut().unwrap();
     fields.remove("expiration");
@@ -79,9 +79,20 @@ async fn credentials_of_an_engine_that_stored_no_times_are_shown_with_some() {
     mount.storage().set_text(READ, &stored.to_string());
     mount.clock().advance(HOUR);
 
-    let creds = mount.read(READ).await;
+    for _ in 0..2 {
+        let creds = mount.read(READ).await;
+        assert_eq!(creds["ttl"], json!(10), "to be read again soon");
+        assert_eq!(creds["rotation_period"], json!(86400));
+        assert_eq!(creds.get("last_vault_rotation"), None);
+        assert_eq!(creds.get("expiration"), None);
+        mount.clock().advance(HOUR);
+    }
 
-    assert_eq!(creds["ttl"], json!(86400));
-    assert_eq!(creds["last_vault_rotation"], json!("2026-01-02T04:04:05Z"));
-    assert_eq!(creds["expiration"], json!("2026-01-03T04:04:05Z"));
+    mount.restart().await;
+    mount.roll_back().await.unwrap();
+
+    let creds = mount.read(READ).await;
+    assert_eq!(creds["expiration"], json!("2026-01-03T06:04:05Z"));
+    mount.clock().advance(HOUR);
+    assert_eq!(mount.read(READ).await["expiration"], creds["expiration"]);
 }

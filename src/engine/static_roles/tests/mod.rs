@@ -4,6 +4,8 @@ mod crashes;
 mod creds;
 mod cross_account;
 mod delete;
+mod doubts;
+mod other_mounts;
 mod rotation;
 mod schedule;
 mod stored_forms;

@@ -190,10 +190,13 @@ async fn a_rotation_that_is_refused_leaves_the_stored_key_working() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rotation_that_storage_refuses_leaves_the_stored_key_working_and_no_other() {
-    for prefix in ["static-creds/", "wal/"] {
+    for (fault, prefix) in [
+        (StorageFault::ReadOnly, "static-creds/"),
+        (StorageFault::Put, "wal/"),
+    ] {
         let mount = with_app().await;
         let before = mount.read("static-creds/app").await;
-        mount.storage().fail(StorageFault::Put, prefix);
+        mount.storage().fail(fault, prefix);
 
         rotate_error(&mount).await;
 

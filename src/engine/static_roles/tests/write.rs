@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{DAY, HOUR, ROLE, assert_invalid, of_jane, with_app, with_jane};
 use crate::engine::testing::TestMount;
-use crate::logical::testing::StaticSystemView;
+use crate::logical::testing::{StaticSystemView, StorageFault};
 use crate::logical::{Error, Operation, ReplicationState};
 
 #[tokio::test(start_paused = true)]
@@ -66,6 +66,14 @@ async fn what_is_missing_or_can_never_work_is_refused_naming_the_field() {
         (
             json!({"username": "jane", "rotation_period": 60, "assume_role_arn": "arn:aws:iam::111122223333:user/deploy"}),
             vec!["assume_role_arn", "role"],
+        ),
+        (
+            json!({"username": "jane", "rotation_period": 60, "assume_role_arn": "arn:aws:iam::111122223333:role/deploy", "external_id": "a b"}),
+            vec!["external_id", "letters, digits and _+=,.@:/-"],
+        ),
+        (
+            json!({"username": "jane", "rotation_period": 60, "assume_role_arn": "arn:aws:iam::111122223333:role/deploy", "external_id": "x".repeat(1225)}),
+            vec!["external_id", "2 to 1224 characters"],
         ),
     ] {
         assert_invalid(&mount.write_error(ROLE, data).await, &words);
@@ -153,6 +161,28 @@ async fn a_new_period_counts_from_now_on_and_survives_a_restart() {
             mount.tick().await;
             assert_ne!(mount.working_key("app").await, first, "{period}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_period_whose_write_failed_halfway_counts_when_the_write_is_repeated() {
+    for prefix in ["static-roles/", "static-creds/"] {
+        let mount = with_app().await;
+        let first = mount.working_key("app").await;
+        mount.storage().fail(StorageFault::Put, prefix);
+        let shorter = json!({"rotation_period": "1h"});
+        mount.write_error(ROLE, shorter.clone()).await;
+        mount.storage().heal();
+        mount.clock().advance(Duration::from_mins(1));
+
+        mount.write(ROLE, shorter).await;
+
+        let creds = mount.read("static-creds/app").await;
+        assert_eq!(creds["rotation_period"], json!(3600), "{prefix}");
+        assert_eq!(creds["ttl"], json!(3600), "{prefix}");
+        mount.clock().advance(HOUR);
+        mount.tick().await;
+        assert_ne!(mount.working_key("app").await, first, "{prefix}");
     }
 }
 

@@ -99,6 +99,12 @@ impl RootConfig {
         put_json(storage, KEY, self).await
     }
 
+    /// Whether both are stored as the same text.
+    pub(super) fn is_stored_as(&self, other: &Self) -> bool {
+        let text = |config: &Self| serde_json::to_vec(config).ok();
+        text(self) == text(other)
+    }
+
     /// Whether requests are signed with the stored access key.
     pub(crate) fn has_access_key(&self) -> bool {
         !self.access_key.is_empty() && !self.secret_key.expose_secret().is_empty()
@@ -206,7 +212,7 @@ impl From<Misconfigured> for Error {
 }
 
 /// Reads a text that may be empty, which means "not set".
-pub(super) fn parse<T>(
+pub(in crate::engine) fn parse<T>(
     field: &'static str,
     text: &str,
     read: impl Fn(&str) -> Result<T, InvalidName>,
