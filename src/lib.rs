@@ -24,7 +24,7 @@
 //!   two lines, and nothing is left behind for ever.
 //! - A request that has begun runs to its end, also when its caller has gone.
 //! - One process serves every mount. Nothing that belongs to a mount is global; mounts share only
-//!   the connections to AWS, and how fast each AWS account may be called.
+//!   the connections to AWS, how fast each AWS account may be called, and the ids of their root keys.
 //! - The engine starts no background work: the host's timer and requests drive everything.
 //! - Secrets are exposed in the few places that a test lists, and never printed.
 //! - stdout belongs to the handshake; logs go to stderr.
