@@ -30,7 +30,7 @@
 //! - What cannot be undone now is in the WAL, never only in memory. "AWS does not know it" means "look
 //!   again" until it is older than IAM's memory.
 //! - One process serves every mount. Nothing that belongs to a mount is global; mounts share only
-//!   the connections to AWS, and how fast each AWS account may be called.
+//!   the connections to AWS, how fast each AWS account may be called, and the ids of their root keys.
 //! - The engine starts no background work: the host's timer and requests drive everything.
 //! - Secrets are exposed in the few places that a test lists, and never printed.
 //! - stdout belongs to the handshake; logs go to stderr.
