@@ -27,7 +27,8 @@
 //!   the connections to AWS, and how fast each AWS account may be called.
 //! - The engine starts no background work: the host's timer and requests drive everything.
 //! - Secrets are exposed in the few places that a test lists, and never printed.
-//! - stdout belongs to the handshake; logs go to stderr.
+//! - stdout belongs to the handshake; logs go to stderr, from a thread of their own: nobody waits for
+//!   whoever reads them.
 
 pub mod logical;
 

@@ -57,7 +57,15 @@ fn main() -> ExitCode {
         return started_by_hand(std::env::args().skip(1));
     }
     let vault = VaultEnv::read(&ProcessEnvironment);
-    hclog::install(vault.log_level, SystemClock);
+    // Until the end: it waits for what is still to be written.
+    let _logs = match hclog::install(vault.log_level, SystemClock) {
+        Ok(logs) => logs,
+        Err(error) => {
+            // Nobody is left to tell if stderr is closed.
+            let _ = writeln!(io::stderr(), "no thread for the logs: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     match run(&host, vault) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

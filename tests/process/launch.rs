@@ -1,7 +1,7 @@
 //! Starts the real binary as a host does, or as a person does.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -135,13 +135,24 @@ impl Plugin {
         );
     }
 
+    /// Waits for the end without reading what it logs.
+    pub(crate) fn ends_unheard(mut self) -> ExitStatus {
+        let (ended, end) = mpsc::channel();
+        thread::spawn(move || {
+            ended.send(self.process.wait().unwrap()).unwrap();
+            drop(self);
+        });
+        end.recv_timeout(PATIENCE)
+            .expect("the process does not end")
+    }
+
     /// Waits for the end; what it has printed since, and logged.
     pub(crate) fn ends(mut self) -> (ExitStatus, String, Vec<Value>) {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
         let (ended, end) = mpsc::channel();
+        let log_reader = thread::spawn(move || io::read_to_string(self.stderr).unwrap());
         let reader = thread::spawn(move || {
-            self.stdout.read_to_string(&mut stdout).unwrap();
-            self.stderr.read_to_string(&mut stderr).unwrap();
+            let stdout = io::read_to_string(self.stdout).unwrap();
+            let stderr = log_reader.join().unwrap();
             let status = self.process.wait().unwrap();
             let left = sockets(self.directory.path());
             ended.send(()).unwrap();

@@ -16,6 +16,7 @@ mod connection;
 mod fake_host;
 mod instances;
 mod launch;
+mod logs;
 mod requests;
 mod storage;
 mod system_view;
