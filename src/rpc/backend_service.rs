@@ -131,7 +131,7 @@ impl Backend for BackendService {
                     let outcome = backend.handle_request(request.clone()).await;
                     report(&outcome);
                     if request.operation == Operation::Rollback {
-                        // The host's timer, once a minute.
+                        // The host's timer, once a minute for each mount.
                         memory::give_back();
                     }
                     unread::deliver(outcome, reply, request, &*backend).await;

@@ -114,6 +114,26 @@ impl Plugin {
         sockets(self.directory.path())
     }
 
+    /// How much memory the process has now, and how much it had at most, in KiB.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let of = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.unwrap().split_whitespace().next().unwrap();
+            number.parse().unwrap()
+        };
+        (of("VmRSS:"), of("VmHWM:"))
+    }
+
+    /// Whether a thread of this name is at work.
+    pub(crate) fn has_thread(&self, name: &str) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        // One that ends meanwhile has no name any more.
+        let names = threads
+            .filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        names.into_iter().any(|found| found.trim() == name)
+    }
+
     /// How many files the process may open, and how many it may allow itself.
     pub(crate) fn open_files_limits(&self) -> (String, String) {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.process.id())).unwrap();

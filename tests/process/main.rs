@@ -17,6 +17,7 @@ mod fake_host;
 mod instances;
 mod launch;
 mod logs;
+mod memory;
 mod requests;
 mod storage;
 mod system_view;
