@@ -1,5 +1,7 @@
 //! The real binary under a host that does not read its stderr.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use tonic_health::pb::HealthCheckRequest;
@@ -68,4 +70,21 @@ async fn what_was_lost_is_told_when_the_host_reads_again() {
     let told = refusals.count() as u64 + lost.iter().sum::<u64>();
     assert!(lost.iter().any(|lines| *lines > 0), "{lost:?}");
     assert_eq!(told, 2 * TOO_MANY as u64);
+}
+
+#[test]
+fn a_handshake_that_fails_is_told_with_its_reason() {
+    let plugin = Plugin::start(&Identity::new(), &[]);
+    let mut stranger = UnixStream::connect(plugin.handshake().socket).unwrap();
+
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    // Until it hangs up.
+    let _ = stranger.read_to_end(&mut Vec::new());
+    plugin.signal("-TERM");
+
+    let (_, _, log) = plugin.ends();
+    assert_eq!(log[0]["@level"], "warn");
+    assert_eq!(log[0]["@message"], "TLS handshake failed");
+    let reason = log[0]["error"].as_str().unwrap();
+    assert!(reason.contains("InvalidContentType"), "{reason}");
 }
