@@ -39,8 +39,13 @@ const RESTARTS_PLUGIN: &str = "connection is shut down";
 /// Go's zero time, year 1.
 const GO_ZERO_TIME: i64 = -62_135_596_800;
 
+/// The longest data of a request, in bytes of JSON. A role with thousands of ARNs and with documents as
+/// long as AWS takes them needs less; hosts pass 32 MiB on, from anyone with a token.
+const MOST_DATA: usize = 1024 * 1024;
+
 /// A request of the host, with the storage of its mount.
 pub(super) fn request(request: wire::Request, storage: Arc<dyn Storage>) -> Result<Request, Error> {
+    check_size(&request)?;
     let data = object(&request.data).ok_or_else(|| {
         Error::invalid("the request data is no JSON object, or nested too deeply")
     })?;
@@ -57,6 +62,18 @@ pub(super) fn request(request: wire::Request, storage: Arc<dyn Storage>) -> Resu
         entity_id: request.entity_id,
         storage,
     })
+}
+
+/// Refuses, before it is parsed, what no fields can need.
+fn check_size(request: &wire::Request) -> Result<(), Error> {
+    let size = request.data.len();
+    // What comes with a lease is what we answered once.
+    if request.secret.is_some() || size <= MOST_DATA {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the request data has {size} bytes of JSON, and at most {MOST_DATA} are taken: no fields need more"
+    )))
 }
 
 fn secret(secret: wire::Secret) -> Result<Secret, Error> {

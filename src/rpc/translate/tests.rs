@@ -66,6 +66,39 @@ fn request_data_that_is_no_object_is_refused_without_repeating_it() {
 }
 
 #[test]
+fn data_that_no_fields_can_need_is_refused_by_its_size_before_it_is_parsed() {
+    let of_size = |size: usize| format!(r#"{{"x":"{}"}}"#, "a".repeat(size - 8));
+
+    assert!(request_with(&of_size(1024 * 1024)).is_ok());
+    for too_long in [of_size(1024 * 1024 + 1), "[".repeat(1024 * 1024 + 1)] {
+        let error = request_with(&too_long).unwrap_err();
+
+        assert!(matches!(error, Error::Invalid(_)));
+        let text = error.to_string();
+        assert!(text.contains("1048577 bytes"), "{text}");
+        assert!(text.contains("at most 1048576"), "{text}");
+    }
+}
+
+#[test]
+fn what_comes_with_a_lease_has_any_size() {
+    let long = format!(r#"{{"x":"{}"}}"#, "a".repeat(2 * 1024 * 1024));
+    let wire = wire::Request {
+        operation: "revoke".to_owned(),
+        data: long.clone(),
+        secret: Some(wire::Secret {
+            internal_data: long,
+            ..wire::Secret::default()
+        }),
+        ..wire::Request::default()
+    };
+
+    let request = request(wire, storage()).unwrap();
+
+    assert_eq!(request.data, request.secret.unwrap().internal_data);
+}
+
+#[test]
 fn every_field_that_an_engine_sees_arrives() {
     let request = request(
         wire::Request {
