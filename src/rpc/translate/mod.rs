@@ -14,6 +14,7 @@ use crate::logical::{
 };
 use crate::pb::backend as wire;
 
+mod numbers;
 #[cfg(test)]
 mod tests;
 
@@ -46,7 +47,7 @@ const MOST_DATA: usize = 1024 * 1024;
 /// A request of the host, with the storage of its mount.
 pub(super) fn request(request: wire::Request, storage: Arc<dyn Storage>) -> Result<Request, Error> {
     check_size(&request)?;
-    let data = object(&request.data).ok_or_else(|| {
+    let data = object(&numbers::kept(&request.data)).ok_or_else(|| {
         Error::invalid("the request data is no JSON object, or nested too deeply")
     })?;
     Ok(Request {

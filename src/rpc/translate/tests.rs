@@ -57,6 +57,22 @@ fn request_data_keeps_its_json_types() {
 }
 
 #[test]
+fn a_number_that_json_values_cannot_hold_as_it_was_written_arrives_as_a_text() {
+    let sent = r#"{"version":1.10,"large":1e400,"tags":{"v":2.0e1,"n":7},"list":[1.50,"1.50"]}"#;
+    let request = request_with(sent).unwrap();
+
+    assert_eq!(
+        Value::Object(request.data),
+        json!({
+            "version": "1.10",
+            "large": "1e400",
+            "tags": {"v": "2.0e1", "n": 7},
+            "list": ["1.50", "1.50"],
+        })
+    );
+}
+
+#[test]
 fn request_data_that_is_no_object_is_refused_without_repeating_it() {
     for text in [r#"["hunter2"]"#, r#"{"secret":"hunter2""#, "\"hunter2\""] {
         let error = request_with(text).expect_err(text);
