@@ -50,13 +50,13 @@ async fn what_a_host_means_by_no_data_is_an_empty_object() {
 }
 
 #[tokio::test]
-async fn a_response_without_data_is_still_an_object() {
+async fn a_response_without_data_is_still_json() {
     let (_plugin, host) = ToyPlugin::with_host().await;
     let mut mount = host.set_up(1, "a").await;
 
     let data = send(&mut mount, "read", "nothing", "").await;
 
-    assert_eq!(data, Ok(Some("{}".to_owned())));
+    assert_eq!(data, Ok(Some("null".to_owned())));
 }
 
 #[tokio::test]

@@ -180,8 +180,17 @@ fn response(response: Response) -> wire::Response {
             internal_data: text(secret.internal_data),
             lease_id: secret.lease_id,
         }),
-        data: text(response.data),
+        data: data(response.data),
         warnings: response.warnings,
+    }
+}
+
+/// No data are `null`, as Go's engines send them: clients take an empty object for something to show.
+fn data(data: JsonObject) -> String {
+    if data.is_empty() {
+        "null".to_owned()
+    } else {
+        text(data)
     }
 }
 

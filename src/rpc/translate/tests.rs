@@ -215,11 +215,11 @@ fn no_answer_is_neither_response_nor_error() {
 }
 
 #[test]
-fn a_response_without_data_is_an_empty_object_never_an_empty_text() {
+fn a_response_without_data_says_so_and_never_by_an_empty_text() {
     let reply = handle_request_reply(Ok(Some(Response::warnings(vec!["careful".to_owned()]))));
 
     let response = reply.response.unwrap();
-    assert_eq!(response.data, "{}");
+    assert_eq!(response.data, "null");
     assert_eq!(response.warnings, ["careful"]);
     assert!(response.secret.is_none());
 }
