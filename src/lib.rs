@@ -33,7 +33,8 @@
 //!   the connections to AWS, how fast each AWS account may be called, and the ids of their root keys.
 //! - The engine starts no background work: the host's timer and requests drive everything.
 //! - Secrets are exposed in the few places that a test lists, and never printed.
-//! - stdout belongs to the handshake; logs go to stderr.
+//! - stdout belongs to the handshake; logs go to stderr, from a thread of their own: nobody waits for
+//!   whoever reads them.
 
 pub mod logical;
 

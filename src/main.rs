@@ -12,6 +12,7 @@ use vault_plugin_secrets_aws::engine::EngineFactory;
 use vault_plugin_secrets_aws::environment::ProcessEnvironment;
 use vault_plugin_secrets_aws::go_plugin::{self, HostEnv, Shutdown, hclog};
 use vault_plugin_secrets_aws::logical::Factory;
+use vault_plugin_secrets_aws::memory;
 use vault_plugin_secrets_aws::rpc::{self, VaultEnv};
 
 const VERSION: &str = concat!(
@@ -57,7 +58,16 @@ fn main() -> ExitCode {
         return started_by_hand(std::env::args().skip(1));
     }
     let vault = VaultEnv::read(&ProcessEnvironment);
-    hclog::install(vault.log_level, SystemClock);
+    memory::give_back_what_is_large();
+    // Until the end: it waits for what is still to be written.
+    let _logs = match hclog::install(vault.log_level, SystemClock) {
+        Ok(logs) => logs,
+        Err(error) => {
+            // Nobody is left to tell if stderr is closed.
+            let _ = writeln!(io::stderr(), "no thread for the logs: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     match run(&host, vault) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

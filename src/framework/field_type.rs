@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Number, Value, json};
+use serde_json::{Value, json};
 
 use crate::go_duration;
 use crate::secret::SecretString;
@@ -80,7 +80,7 @@ impl FieldValue for String {
     fn decode(value: &Value) -> Result<Self, String> {
         match value {
             Value::String(text) => Ok(text.clone()),
-            Value::Number(number) => exact(number),
+            Value::Number(number) => Ok(number.to_string()),
             // The form in which Go's decoder has always turned these to text.
             Value::Bool(flag) => Ok(if *flag { "1" } else { "0" }.to_owned()),
             other => Err(format!("expected a text, got {}", kind_of(other))),
@@ -89,17 +89,6 @@ impl FieldValue for String {
 
     fn encode(&self) -> Value {
         Value::from(self.as_str())
-    }
-}
-
-/// The digits that were sent. The parser keeps numbers in 64 bits; of longer ones it has lost some.
-fn exact(number: &Number) -> Result<String, String> {
-    const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-    match number.as_f64() {
-        Some(value) if number.is_f64() && value.abs() > LARGEST_EXACT => {
-            Err("the number is too long to be kept exactly, send it in quotes".to_owned())
-        }
-        _ => Ok(number.to_string()),
     }
 }
 

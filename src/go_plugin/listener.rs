@@ -107,7 +107,7 @@ async fn shake_hands(
     match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
         // Nobody receives it if the process is about to end.
         Ok(Ok(stream)) => drop(ready.send(Ok(HostConnection(stream))).await),
-        Ok(Err(error)) => tracing::warn!(%error, "refused a connection that is not the host's"),
+        Ok(Err(error)) => tracing::warn!(%error, "TLS handshake failed"),
         Err(_) => tracing::warn!("dropped a connection that did not finish its TLS handshake"),
     }
 }

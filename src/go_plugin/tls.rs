@@ -23,9 +23,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::version::{TLS12, TLS13};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig,
-    SignatureScheme,
+    SignatureScheme, SupportedProtocolVersion,
 };
 use time::Duration;
 use tokio::net::UnixStream;
@@ -38,6 +39,9 @@ const NAME: &str = "localhost";
 
 /// gRPC's protocol name; grpc-go refuses a peer that does not choose it.
 const ALPN_H2: &[u8] = b"h2";
+
+/// 1.2 for hosts whose FIPS modules offer nothing newer. Who is let in does not depend on it.
+const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
 /// As long as the certificates of go-plugin's own plugins live, so that no clock that is set wrong
 /// or corrected while the process runs puts it out of service.
@@ -142,7 +146,7 @@ fn server_config(
     key: PrivateKeyDer<'static>,
 ) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_protocol_versions(VERSIONS)?
         .with_client_cert_verifier(Arc::<PinnedPeer>::clone(pinned))
         .with_single_cert(vec![certificate.clone()], key)?;
     config.alpn_protocols = vec![ALPN_H2.to_vec()];
@@ -159,7 +163,7 @@ fn client_config(
     key: PrivateKeyDer<'static>,
 ) -> Result<ClientConfig, TlsError> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_protocol_versions(VERSIONS)?
         .dangerous()
         .with_custom_certificate_verifier(pinned)
         .with_client_auth_cert(vec![certificate.clone()], key)?;

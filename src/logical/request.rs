@@ -19,7 +19,8 @@ pub struct Request {
     pub operation: Operation,
     /// Path below the mount, without leading slash.
     pub path: String,
-    /// Body or query parameters.
+    /// Body or query parameters. A number that a JSON value does not hold as it was written, such as
+    /// `1.10`, is a text.
     pub data: JsonObject,
     /// On renew and revoke: what the engine answered when it issued the lease.
     pub secret: Option<Secret>,

@@ -137,7 +137,7 @@ impl Backend for BackendService {
                     let outcome = backend.handle_request(request).await;
                     report(&outcome);
                     if asked.operation == Operation::Rollback {
-                        // The host's timer, once a minute.
+                        // The host's timer, once a minute for each mount.
                         memory::give_back();
                     }
                     unread::deliver(outcome, reply, asked, &*backend).await;

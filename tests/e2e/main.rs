@@ -35,6 +35,7 @@ mod proxy;
 mod settings;
 
 // The tests, by topic.
+mod answers;
 mod callers;
 mod changes;
 mod clients;

@@ -65,6 +65,25 @@ fn a_policy_document_that_can_be_none_is_refused_when_it_is_written() {
 }
 
 #[test]
+fn a_body_that_no_fields_can_need_is_refused_by_its_size() {
+    let fixture = fixture!(configured);
+    // Vault itself refuses a longer text, and OpenBao a longer list.
+    let long = vec!["x".repeat(10_000); 200];
+    for (path, field) in [
+        ("aws/roles/deploy", "policy_document"),
+        ("aws/config/root", "region"),
+        ("aws/creds/deploy", "role_session_name"),
+    ] {
+        let refusal = fixture
+            .host
+            .write(path, &json!({ field: long }))
+            .refused(400);
+
+        assert!(refusal.contains("at most 1048576"), "{path}: {refusal}");
+    }
+}
+
+#[test]
 fn a_role_that_contradicts_itself_is_refused_when_it_is_written() {
     let fixture = fixture!(configured);
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ProtocolVersion;
+use rustls::version::TLS12;
+use rustls::{ALL_VERSIONS, ProtocolVersion};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
@@ -16,8 +17,8 @@ use vault_plugin_secrets_aws::pb::logical::plugin_version_client::PluginVersionC
 use vault_plugin_secrets_aws::pb::multiplexing::MultiplexingSupportRequest;
 use vault_plugin_secrets_aws::pb::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
 
-use crate::fake_host::certificate::{Identity, anonymous};
-use crate::fake_host::{HostServices, Product, request, send, setup_args, soon};
+use crate::fake_host::certificate::{Identity, Versions, anonymous};
+use crate::fake_host::{FakeHost, HostServices, Product, request, send, setup_args, soon};
 use crate::toy::ToyPlugin;
 
 /// Shakes hands and reads what the plugin sends first. In TLS 1.3 a client learns only then whether
@@ -36,45 +37,70 @@ async fn first_bytes(
     Ok(tls.get_ref().1.protocol_version().unwrap())
 }
 
+/// What a host may offer: both versions, or the older one only, as FIPS modules do.
+const OFFERED: [Versions; 2] = [ALL_VERSIONS, &[&TLS12]];
+
 #[tokio::test]
-async fn the_host_with_its_p521_certificate_is_let_in_over_tls_1_3() {
-    let host = Identity::new();
-    let plugin = ToyPlugin::start(&host).await;
+async fn the_host_with_its_p521_certificate_is_let_in_over_the_best_version_that_it_offers() {
+    for (versions, best) in [
+        (OFFERED[0], ProtocolVersion::TLSv1_3),
+        (OFFERED[1], ProtocolVersion::TLSv1_2),
+    ] {
+        let host = Identity::new().over(versions);
+        let plugin = ToyPlugin::start(&host).await;
 
-    let config = host.client_config(&plugin.handshake.certificate);
+        let config = host.client_config(&plugin.handshake.certificate);
 
-    assert_eq!(
-        first_bytes(&plugin, config).await.unwrap(),
-        ProtocolVersion::TLSv1_3
-    );
+        assert_eq!(first_bytes(&plugin, config).await.unwrap(), best);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_offers_tls_1_2_only_is_served_and_serves_us() {
+    let identity = Identity::new().over(OFFERED[1]);
+    let plugin = ToyPlugin::start(&identity).await;
+    let host = FakeHost::connect(identity, &plugin.handshake).await;
+    let mut mount = host.set_up(1, "a").await;
+    host.storage.set_text("old", "1");
+
+    let answer = send(&mut mount, "read", "store/old", "").await;
+
+    assert_eq!(answer, Ok(Some(r#"{"value":"1"}"#.to_owned())));
 }
 
 #[tokio::test]
 async fn a_client_without_certificate_is_turned_away() {
-    let plugin = ToyPlugin::start(&Identity::new()).await;
+    for versions in OFFERED {
+        let plugin = ToyPlugin::start(&Identity::new()).await;
 
-    let config = anonymous(&plugin.handshake.certificate);
+        let config = anonymous(&plugin.handshake.certificate, versions);
 
-    assert!(first_bytes(&plugin, config).await.is_err());
+        assert!(first_bytes(&plugin, config).await.is_err());
+    }
 }
 
 #[tokio::test]
 async fn a_client_with_another_certificate_is_turned_away() {
-    let plugin = ToyPlugin::start(&Identity::new()).await;
+    for versions in OFFERED {
+        let plugin = ToyPlugin::start(&Identity::new()).await;
 
-    let config = Identity::new().client_config(&plugin.handshake.certificate);
+        let other = Identity::new().over(versions);
+        let config = other.client_config(&plugin.handshake.certificate);
 
-    assert!(first_bytes(&plugin, config).await.is_err());
+        assert!(first_bytes(&plugin, config).await.is_err());
+    }
 }
 
 #[tokio::test]
 async fn the_hosts_certificate_without_its_key_is_turned_away() {
-    let host = Identity::new();
-    let plugin = ToyPlugin::start(&host).await;
+    for versions in OFFERED {
+        let host = Identity::new().over(versions);
+        let plugin = ToyPlugin::start(&host).await;
 
-    let config = Identity::impostor(&host).client_config(&plugin.handshake.certificate);
+        let config = Identity::impostor(&host).client_config(&plugin.handshake.certificate);
 
-    assert!(first_bytes(&plugin, config).await.is_err());
+        assert!(first_bytes(&plugin, config).await.is_err());
+    }
 }
 
 #[tokio::test]
@@ -218,21 +244,27 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn a_host_that_serves_with_another_certificate_is_not_trusted() {
-    let (_plugin, host) = ToyPlugin::with_host().await;
-    let services = HostServices::new(Product::Vault, Arc::clone(&host.storage));
-    let server = host.listen(1, services.clone(), &Identity::new());
-    host.announce(1, "unix", server.socket().to_str().unwrap())
-        .await;
-    let mut mount = host.mount(Some("a"));
-    mount.setup(setup_args(1)).await.unwrap();
+async fn a_host_that_serves_with_another_certificate_or_without_its_key_is_not_trusted() {
+    for versions in OFFERED {
+        let (_plugin, host) = ToyPlugin::with_host().await;
+        let other = Identity::new().over(versions);
+        let without_key = Identity::impostor(&host.identity).over(versions);
+        for (id, multiplex_id, identity) in [(1, "a", other), (2, "b", without_key)] {
+            let services = HostServices::new(Product::Vault, Arc::clone(&host.storage));
+            let server = host.listen(id, services.clone(), &identity);
+            host.announce(id, "unix", server.socket().to_str().unwrap())
+                .await;
+            let mut mount = host.mount(Some(multiplex_id));
+            mount.setup(setup_args(id)).await.unwrap();
 
-    let answer = send(&mut mount, "read", "store/x", "").await;
+            let answer = send(&mut mount, "read", "store/x", "").await;
 
-    let (error_type, text) = answer.unwrap_err();
-    assert_eq!(error_type, 0);
-    assert!(text.contains("certificate"), "{text}");
-    assert_eq!(services.calls(), 0);
+            let (error_type, text) = answer.unwrap_err();
+            assert_eq!(error_type, 0);
+            assert!(text.contains("certificate"), "{text}");
+            assert_eq!(services.calls(), 0);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Starts the real binary as a host does, or as a person does.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -114,6 +114,26 @@ impl Plugin {
         sockets(self.directory.path())
     }
 
+    /// How much memory the process has now, and how much it had at most, in KiB.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let of = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.unwrap().split_whitespace().next().unwrap();
+            number.parse().unwrap()
+        };
+        (of("VmRSS:"), of("VmHWM:"))
+    }
+
+    /// Whether a thread of this name is at work.
+    pub(crate) fn has_thread(&self, name: &str) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        // One that ends meanwhile has no name any more.
+        let names = threads
+            .filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("comm")).ok());
+        names.into_iter().any(|found| found.trim() == name)
+    }
+
     /// How many files the process may open, and how many it may allow itself.
     pub(crate) fn open_files_limits(&self) -> (String, String) {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.process.id())).unwrap();
@@ -135,13 +155,24 @@ impl Plugin {
         );
     }
 
+    /// Waits for the end without reading what it logs.
+    pub(crate) fn ends_unheard(mut self) -> ExitStatus {
+        let (ended, end) = mpsc::channel();
+        thread::spawn(move || {
+            ended.send(self.process.wait().unwrap()).unwrap();
+            drop(self);
+        });
+        end.recv_timeout(PATIENCE)
+            .expect("the process does not end")
+    }
+
     /// Waits for the end; what it has printed since, and logged.
     pub(crate) fn ends(mut self) -> (ExitStatus, String, Vec<Value>) {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
         let (ended, end) = mpsc::channel();
+        let log_reader = thread::spawn(move || io::read_to_string(self.stderr).unwrap());
         let reader = thread::spawn(move || {
-            self.stdout.read_to_string(&mut stdout).unwrap();
-            self.stderr.read_to_string(&mut stderr).unwrap();
+            let stdout = io::read_to_string(self.stdout).unwrap();
+            let stderr = log_reader.join().unwrap();
             let status = self.process.wait().unwrap();
             let left = sockets(self.directory.path());
             ended.send(()).unwrap();

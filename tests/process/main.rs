@@ -16,6 +16,8 @@ mod connection;
 mod fake_host;
 mod instances;
 mod launch;
+mod logs;
+mod memory;
 mod requests;
 mod storage;
 mod system_view;

@@ -50,13 +50,13 @@ async fn what_a_host_means_by_no_data_is_an_empty_object() {
 }
 
 #[tokio::test]
-async fn a_response_without_data_is_still_an_object() {
+async fn a_response_without_data_is_still_json() {
     let (_plugin, host) = ToyPlugin::with_host().await;
     let mut mount = host.set_up(1, "a").await;
 
     let data = send(&mut mount, "read", "nothing", "").await;
 
-    assert_eq!(data, Ok(Some("{}".to_owned())));
+    assert_eq!(data, Ok(Some("null".to_owned())));
 }
 
 #[tokio::test]
@@ -157,18 +157,40 @@ async fn a_lease_comes_back_for_its_renewal_as_it_went() {
 }
 
 #[tokio::test]
-async fn eight_mebibytes_pass_in_every_direction() {
+async fn eight_mebibytes_pass_in_every_direction_of_ours() {
     let (_plugin, host) = ToyPlugin::with_host().await;
     let mut mount = host.set_up(1, "a").await;
     let value = "x".repeat(EIGHT_MIB);
     let data = json!({ "value": value }).to_string();
 
-    let written = send(&mut mount, "update", "store/big", &data).await;
+    let repeated = json!({ "value": "x", "times": EIGHT_MIB }).to_string();
+    let written = send(&mut mount, "update", "store/big", &repeated).await;
     let read = send(&mut mount, "read", "store/big", "").await;
 
     assert_eq!(written, Ok(None));
     assert!(host.storage.text("big").unwrap() == value);
     assert!(read == Ok(Some(data)));
+}
+
+#[tokio::test]
+async fn a_body_that_no_fields_can_need_is_refused_and_not_seen_by_the_engine() {
+    let (_plugin, host) = ToyPlugin::with_host().await;
+    let mut mount = host.set_up(1, "a").await;
+    let data = json!({ "value": "x".repeat(EIGHT_MIB) }).to_string();
+
+    let written = send(&mut mount, "update", "store/big", &data).await;
+    let request = request("update", "store/big", &data).request;
+    let checked = mount
+        .handle_existence_check(HandleExistenceCheckArgs { request })
+        .await;
+
+    let refusal = written.unwrap().unwrap();
+    assert!(refusal.starts_with(r#"{"error":"#), "{refusal}");
+    let error = checked.unwrap().into_inner().err.unwrap();
+    for text in [refusal, error.err_msg] {
+        assert!(text.contains(&format!("{} bytes", data.len())), "{text}");
+    }
+    assert!(host.storage.text("big").is_none());
 }
 
 #[tokio::test]

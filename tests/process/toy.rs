@@ -283,7 +283,9 @@ async fn store(request: &Request, key: &str) -> Result<Option<Response>, Error> 
             Response::data(object(json!({ "value": text })))
         })),
         Operation::Create | Operation::Update => {
+            let times = request.data.get("times").and_then(Value::as_u64);
             let value = request.data["value"].as_str().unwrap();
+            let value = value.repeat(usize::try_from(times.unwrap_or(1)).unwrap());
             storage.put(StorageEntry::new(key, value)).await?;
             Ok(None)
         }

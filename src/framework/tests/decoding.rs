@@ -41,18 +41,16 @@ fn a_text_may_come_as_a_number_or_a_boolean() {
             ("-1", "-1"),
             ("18446744073709551615", "18446744073709551615"),
             ("1.5", "1.5"),
+            (r#""1.10""#, "1.10"),
             ("true", "1"),
             ("false", "0"),
         ]
         .map(|(json, text)| (json, text.to_owned())),
     );
-    let too_long = "the number is too long to be kept exactly, send it in quotes";
     refuses::<String>([
         (r#"["a"]"#, "expected a text, got a list"),
         ("[]", "expected a text, got a list"),
         (r#"{"a": 1}"#, "expected a text, got an object"),
-        ("123456789012345678901234", too_long),
-        ("-123456789012345678901234", too_long),
     ]);
 }
 

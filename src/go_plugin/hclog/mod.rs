@@ -5,14 +5,17 @@
 //! cuts lines at 64 KiB.
 
 mod fields;
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
+use std::io;
 use std::panic::PanicHookInfo;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use tracing::level_filters::LevelFilter;
@@ -24,6 +27,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
 
 use crate::clock::Clock;
 use fields::Fields;
+use queue::Queue;
 
 /// Our own messages. All others stay at `warn`: what HTTP, TLS and AWS libraries trace can hold
 /// secrets.
@@ -35,14 +39,60 @@ const MAX_LINE: usize = 60 * 1024;
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
+/// How long the end of the process waits for a host that reads slowly. With the grace that requests
+/// get it stays within the two seconds after which the host kills.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// How long a panic waits for its line: there are some that end the process at once.
+const FLUSH_OF_PANIC: Duration = Duration::from_millis(50);
+
+/// The logs of this process. Dropping it, at the end of the process, waits for what is still to be
+/// written, half a second at most.
+#[must_use = "what is not yet written when the process ends is lost"]
+pub struct Logs(Arc<Queue>);
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.0.flush(FLUSH);
+    }
+}
+
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logs").finish_non_exhaustive()
+    }
+}
+
 /// Sends this process's logs to the host, and its panics too. What is below `level` costs nothing.
 ///
+/// A thread of its own writes them: if the host does not read, the logs wait, up to a mebibyte, and
+/// nobody else does. What finds no room is counted, and a line says so when there is room again.
+///
 /// A panic becomes a line with its place only: its message may hold what the code was working on.
-pub fn install(level: LevelFilter, clock: impl Clock) {
-    let subscriber = subscriber(level, clock, io::stderr());
+///
+/// It fails when the system gives no thread.
+pub fn install(level: LevelFilter, clock: impl Clock + Clone) -> io::Result<Logs> {
+    let queue = Arc::new(Queue::default());
+    let logs = Logs(Arc::clone(&queue));
     // Only a second call can fail, and then the first one is in force.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-    std::panic::set_hook(Box::new(log_panic));
+    let _ = tracing::subscriber::set_global_default(subscriber(
+        level,
+        clock.clone(),
+        Arc::clone(&queue),
+    ));
+    let of_panics = Arc::clone(&queue);
+    std::panic::set_hook(Box::new(move |panic| {
+        log_panic(panic);
+        of_panics.flush(FLUSH_OF_PANIC);
+    }));
+    thread::Builder::new()
+        .name("logs".to_owned())
+        .spawn(move || {
+            loop {
+                queue.write_next(&mut io::stderr(), |dropped| notice(&clock, dropped));
+            }
+        })?;
+    Ok(logs)
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -50,61 +100,65 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     tracing::error!(location, "a task panicked, which is a bug in this plugin");
 }
 
+/// The line in place of those that were lost.
+fn notice(clock: &impl Clock, dropped: u64) -> Vec<u8> {
+    let message = "log lines were lost, because the server did not read them";
+    let dropped = ("dropped".to_owned(), json!(dropped));
+    encode(
+        [dropped]
+            .into_iter()
+            .chain(head(clock, Level::WARN, message)),
+    )
+}
+
 fn subscriber(
     level: LevelFilter,
     clock: impl Clock,
-    out: impl Write + Send + 'static,
+    queue: Arc<Queue>,
 ) -> impl Subscriber + Send + Sync {
     let levels = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(OURS, level);
-    let lines = HclogLayer {
-        clock,
-        out: Mutex::new(out),
-    };
+    let lines = HclogLayer { clock, queue };
     Registry::default().with(lines).with(levels)
 }
 
-/// Writes each event with the fields of the spans around it.
-struct HclogLayer<C, W> {
+/// Queues each event with the fields of the spans around it.
+struct HclogLayer<C> {
     clock: C,
-    out: Mutex<W>,
+    queue: Arc<Queue>,
 }
 
-impl<C: Clock, W: Write> HclogLayer<C, W> {
+impl<C: Clock> HclogLayer<C> {
     /// The line of one event, with its newline.
     fn line(&self, metadata: &Metadata<'_>, mut fields: Fields) -> Vec<u8> {
         let message = fields.take_message();
-        let line = encode(fields.into_iter().chain(self.head(metadata, &message)));
+        let head = || head(&self.clock, *metadata.level(), &message);
+        let line = encode(fields.into_iter().chain(head()));
         if line.len() <= MAX_LINE {
             return line;
         }
         let cut = ("truncated".to_owned(), Value::Bool(true));
-        encode([cut].into_iter().chain(self.head(metadata, &message)))
+        encode([cut].into_iter().chain(head()))
     }
+}
 
-    fn head(
-        &self,
-        metadata: &Metadata<'_>,
-        message: &str,
-    ) -> impl Iterator<Item = (String, Value)> + use<C, W> {
-        let level = match *metadata.level() {
-            Level::TRACE => "trace",
-            Level::DEBUG => "debug",
-            Level::INFO => "info",
-            Level::WARN => "warn",
-            Level::ERROR => "error",
-        };
-        // Formatting a date of our own era cannot fail.
-        let timestamp = self.clock.now().format(TIMESTAMP).unwrap_or_default();
-        [
-            ("@level", level),
-            ("@message", message),
-            ("@timestamp", &timestamp),
-        ]
-        .map(|(key, text)| (key.to_owned(), Value::from(text)))
-        .into_iter()
-    }
+fn head(clock: &impl Clock, level: Level, message: &str) -> [(String, Value); 3] {
+    let level = match level {
+        Level::TRACE => "trace",
+        Level::DEBUG => "debug",
+        Level::INFO => "info",
+        Level::WARN => "warn",
+        Level::ERROR => "error",
+    };
+    // Formatting a date of our own era cannot fail.
+    let timestamp = clock.now().format(TIMESTAMP).unwrap_or_default();
+    [
+        ("@level", level),
+        ("@message", message),
+        ("@timestamp", &timestamp),
+    ]
+    .map(|(key, text)| (key.to_owned(), Value::from(text)))
 }
 
 /// Of equal names the last one stays, so nothing can take the place of an `@` key.
@@ -115,11 +169,10 @@ fn encode(fields: impl Iterator<Item = (String, Value)>) -> Vec<u8> {
     line
 }
 
-impl<S, C, W> Layer<S> for HclogLayer<C, W>
+impl<S, C> Layer<S> for HclogLayer<C>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     C: Clock,
-    W: Write + Send + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
@@ -151,9 +204,6 @@ where
         let mut own = Fields::default();
         event.record(&mut own);
         fields.extend(own);
-        let line = self.line(event.metadata(), fields);
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is left to tell if the host does not read.
-        let _ = out.write_all(&line);
+        self.queue.push(&self.line(event.metadata(), fields));
     }
 }

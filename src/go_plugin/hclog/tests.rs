@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use serde_json::json;
 use tracing::callsite::{Callsite, Identifier};
 use tracing::field::FieldSet;
 use tracing::metadata::Kind;
@@ -23,25 +22,11 @@ impl Callsite for Place {
     }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn text_of(level: LevelFilter, run: impl FnOnce()) -> String {
-    let lines = Lines::default();
-    let subscriber = subscriber(level, ManualClock::default(), lines.clone());
+    let queue = Arc::new(Queue::default());
+    let subscriber = subscriber(level, ManualClock::default(), Arc::clone(&queue));
     tracing::subscriber::with_default(subscriber, run);
-    let bytes = lines.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    queue.text()
 }
 
 fn lines_of(level: LevelFilter, run: impl FnOnce()) -> Vec<Value> {
@@ -216,7 +201,7 @@ fn a_place_that_is_off_is_asked_about_once_and_never_again() {
         ),
         (LevelFilter::ERROR, "tonic::transport", Level::WARN, false),
     ] {
-        let subscriber = subscriber(level, ManualClock::default(), Lines::default());
+        let subscriber = subscriber(level, ManualClock::default(), Arc::default());
         let place = Box::leak(Box::new(Place(OnceLock::new())));
         let fields = FieldSet::new(&[], Identifier(place));
         let metadata = Metadata::new("", target, event, None, None, None, fields, Kind::EVENT);
@@ -249,4 +234,20 @@ fn a_panic_is_an_error_line_with_its_place_and_without_its_message() {
     assert_eq!(lines[0]["path"], "creds/a");
     assert!(lines[0]["location"].as_str().unwrap().contains(file!()));
     assert!(!lines[0].to_string().contains("hunter2"));
+}
+
+#[test]
+fn lines_that_were_lost_are_told_as_a_warning_with_their_number() {
+    let line = notice(&ManualClock::default(), 7);
+
+    assert_eq!(
+        serde_json::from_slice::<Value>(&line).unwrap(),
+        json!({
+            "@level": "warn",
+            "@message": "log lines were lost, because the server did not read them",
+            "@timestamp": "2026-01-02T03:04:05.000000Z",
+            "dropped": 7,
+        })
+    );
+    assert!(line.ends_with(b"\n"));
 }

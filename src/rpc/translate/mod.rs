@@ -14,6 +14,7 @@ use crate::logical::{
 };
 use crate::pb::backend as wire;
 
+mod numbers;
 #[cfg(test)]
 mod tests;
 
@@ -39,14 +40,19 @@ const RESTARTS_PLUGIN: &str = "connection is shut down";
 /// Go's zero time, year 1.
 const GO_ZERO_TIME: i64 = -62_135_596_800;
 
+/// The longest data of a request, in bytes of JSON. A role with thousands of ARNs and with documents as
+/// long as AWS takes them needs less; hosts pass 32 MiB on, from anyone with a token.
+const MOST_DATA: usize = 1024 * 1024;
+
 /// A request of the host, which waits for so long, with the storage of its mount.
 pub(super) fn request(
     request: wire::Request,
     told: Option<Duration>,
     storage: Arc<dyn Storage>,
 ) -> Result<Request, Error> {
+    check_size(&request)?;
     let operation = Operation::from(request.operation.as_str());
-    let data = object(&request.data).ok_or_else(|| {
+    let data = object(&numbers::kept(&request.data)).ok_or_else(|| {
         Error::invalid("the request data is no JSON object, or nested too deeply")
     })?;
     Ok(Request {
@@ -63,6 +69,18 @@ pub(super) fn request(
         entity_id: request.entity_id,
         storage,
     })
+}
+
+/// Refuses, before it is parsed, what no fields can need.
+fn check_size(request: &wire::Request) -> Result<(), Error> {
+    let size = request.data.len();
+    // What comes with a lease is what we answered once.
+    if request.secret.is_some() || size <= MOST_DATA {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the request data has {size} bytes of JSON, and at most {MOST_DATA} are taken: no fields need more"
+    )))
 }
 
 fn secret(secret: wire::Secret) -> Result<Secret, Error> {
@@ -168,8 +186,17 @@ fn response(response: Response) -> wire::Response {
             internal_data: text(secret.internal_data),
             lease_id: secret.lease_id,
         }),
-        data: text(response.data),
+        data: data(response.data),
         warnings: response.warnings,
+    }
+}
+
+/// No data are `null`, as Go's engines send them: clients take an empty object for something to show.
+fn data(data: JsonObject) -> String {
+    if data.is_empty() {
+        "null".to_owned()
+    } else {
+        text(data)
     }
 }
 

@@ -57,12 +57,61 @@ fn request_data_keeps_its_json_types() {
 }
 
 #[test]
+fn a_number_that_json_values_cannot_hold_as_it_was_written_arrives_as_a_text() {
+    let sent = r#"{"version":1.10,"large":1e400,"tags":{"v":2.0e1,"n":7},"list":[1.50,"1.50"]}"#;
+    let request = request_with(sent).unwrap();
+
+    assert_eq!(
+        Value::Object(request.data),
+        json!({
+            "version": "1.10",
+            "large": "1e400",
+            "tags": {"v": "2.0e1", "n": 7},
+            "list": ["1.50", "1.50"],
+        })
+    );
+}
+
+#[test]
 fn request_data_that_is_no_object_is_refused_without_repeating_it() {
     for text in [r#"["hunter2"]"#, r#"{"secret":"hunter2""#, "\"hunter2\""] {
         let error = request_with(text).expect_err(text);
         assert!(matches!(error, Error::Invalid(_)));
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
+}
+
+#[test]
+fn data_that_no_fields_can_need_is_refused_by_its_size_before_it_is_parsed() {
+    let of_size = |size: usize| format!(r#"{{"x":"{}"}}"#, "a".repeat(size - 8));
+
+    assert!(request_with(&of_size(1024 * 1024)).is_ok());
+    for too_long in [of_size(1024 * 1024 + 1), "[".repeat(1024 * 1024 + 1)] {
+        let error = request_with(&too_long).unwrap_err();
+
+        assert!(matches!(error, Error::Invalid(_)));
+        let text = error.to_string();
+        assert!(text.contains("1048577 bytes"), "{text}");
+        assert!(text.contains("at most 1048576"), "{text}");
+    }
+}
+
+#[test]
+fn what_comes_with_a_lease_has_any_size() {
+    let long = format!(r#"{{"x":"{}"}}"#, "a".repeat(2 * 1024 * 1024));
+    let wire = wire::Request {
+        operation: "revoke".to_owned(),
+        data: long.clone(),
+        secret: Some(wire::Secret {
+            internal_data: long,
+            ..wire::Secret::default()
+        }),
+        ..wire::Request::default()
+    };
+
+    let request = request(wire, None, storage()).unwrap();
+
+    assert_eq!(request.data, request.secret.unwrap().internal_data);
 }
 
 #[test]
@@ -167,11 +216,11 @@ fn no_answer_is_neither_response_nor_error() {
 }
 
 #[test]
-fn a_response_without_data_is_an_empty_object_never_an_empty_text() {
+fn a_response_without_data_says_so_and_never_by_an_empty_text() {
     let reply = handle_request_reply(Ok(Some(Response::warnings(vec!["careful".to_owned()]))));
 
     let response = reply.response.unwrap();
-    assert_eq!(response.data, "{}");
+    assert_eq!(response.data, "null");
     assert_eq!(response.warnings, ["careful"]);
     assert!(response.secret.is_none());
 }

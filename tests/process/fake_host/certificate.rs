@@ -13,7 +13,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// The plugin's certificate, from the sixth field of the handshake line.
 #[derive(Clone, Debug)]
@@ -38,7 +38,11 @@ impl PluginCertificate {
 pub(crate) struct Identity {
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
+    versions: Versions,
 }
+
+/// Those of TLS that a host offers.
+pub(crate) type Versions = &'static [&'static SupportedProtocolVersion];
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,13 +76,20 @@ impl Identity {
         Self {
             certificate: certificate.der().clone(),
             key: key.serialize_der(),
+            versions: rustls::ALL_VERSIONS,
         }
+    }
+
+    /// The same, offering these versions of TLS.
+    pub(crate) fn over(self, versions: Versions) -> Self {
+        Self { versions, ..self }
     }
 
     /// The certificate of `victim` with a key that does not belong to it.
     pub(crate) fn impostor(victim: &Self) -> Self {
         Self {
             certificate: victim.certificate.clone(),
+            versions: victim.versions,
             ..Self::new()
         }
     }
@@ -91,8 +102,8 @@ impl Identity {
 
     /// For the main connection.
     pub(crate) fn client_config(&self, plugin: &PluginCertificate) -> ClientConfig {
-        let mut config =
-            server_trusting(plugin).with_client_cert_resolver(Arc::new(self.resolver()));
+        let mut config = server_trusting(plugin, self.versions)
+            .with_client_cert_resolver(Arc::new(self.resolver()));
         config.alpn_protocols = vec![b"h2".to_vec()];
         config
     }
@@ -101,7 +112,7 @@ impl Identity {
     pub(crate) fn server_config(&self, plugin: &PluginCertificate) -> ServerConfig {
         let verifier = WebPkiClientVerifier::builder_with_provider(plugin.pool(), provider());
         let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(self.versions)
             .unwrap()
             .with_client_cert_verifier(verifier.build().unwrap())
             .with_cert_resolver(Arc::new(self.resolver()));
@@ -118,18 +129,19 @@ impl Identity {
 }
 
 /// A client that shows no certificate at all.
-pub(crate) fn anonymous(plugin: &PluginCertificate) -> ClientConfig {
-    let mut config = server_trusting(plugin).with_no_client_auth();
+pub(crate) fn anonymous(plugin: &PluginCertificate, versions: Versions) -> ClientConfig {
+    let mut config = server_trusting(plugin, versions).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     config
 }
 
 fn server_trusting(
     plugin: &PluginCertificate,
+    versions: Versions,
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let verifier = WebPkiServerVerifier::builder_with_provider(plugin.pool(), provider());
     ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_webpki_verifier(verifier.build().unwrap())
 }
