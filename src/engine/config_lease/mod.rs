@@ -52,6 +52,13 @@ pub(super) fn path() -> Path<Engine> {
     Path::new("config/lease")
         .field(&LEASE)
         .field(&LEASE_MAX)
+        .misnomers(&[
+            ("ttl", "lease was probably meant"),
+            ("default_ttl", "lease was probably meant"),
+            ("default_lease_ttl", "lease was probably meant"),
+            ("max_ttl", "lease_max was probably meant"),
+            ("max_lease_ttl", "lease_max was probably meant"),
+        ])
         .on_with(
             Operation::Read,
             OperationDocs {

@@ -122,3 +122,20 @@ async fn a_node_that_may_not_write_has_the_host_forward() {
 
     assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_field_that_nobody_knows_is_named_with_what_was_meant() {
+    let mount = TestMount::new().await;
+    let sent = json!({"lease": "1h", "lease_max": "2h", "leaseMax": "3h", "ttl": "4h"});
+
+    let warnings = mount.write("config/lease", sent).await;
+
+    assert_eq!(
+        warnings,
+        [
+            "Endpoint ignored these unrecognized parameters: [leaseMax ttl]",
+            "leaseMax has no effect: lease_max was probably meant",
+            "ttl has no effect: lease was probably meant",
+        ]
+    );
+}

@@ -85,9 +85,12 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
 }
 
 /// An access key is one thing of two halves: a new id without its secret is refused, the same id
-/// sent again without the secret keeps it.
+/// sent again without the secret keeps it. Nobody can read the secret to send it again, so a `null`
+/// there is no wish to clear it; one for the id is, and takes the secret along.
 fn merge_access_key(config: &mut RootConfig, data: &FieldData) -> Result<(), Error> {
-    let secret = data.get(&fields::SECRET_KEY);
+    let secret = data
+        .get(&fields::SECRET_KEY)
+        .filter(|_| !data.is_null(&fields::SECRET_KEY));
     if let Some(sent) = data.get(&fields::ACCESS_KEY) {
         let id = sent.trim();
         if id.is_empty() && secret.is_none() {

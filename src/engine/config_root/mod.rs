@@ -43,6 +43,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::ROTATION_PERIOD)
         .field(&fields::DISABLE_AUTOMATED_ROTATION)
         .field(&fields::ROTATION_POLICY)
+        .misnomers(fields::MISNOMERS)
         .on_with(
             Operation::Read,
             OperationDocs {
@@ -104,7 +105,7 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
 async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let change = engine.clients.begin_change().await;
     let stored = RootConfig::load(&*request.storage).await?;
-    let config = merge::merge(stored, &data)?;
+    let config = merge::merge(stored.clone(), &data)?;
     merge::check(&config)?;
     merge::check_rotation_fields(&data)?;
     // A template that another engine stored must not keep other fields from being written.
@@ -121,6 +122,14 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
         }
     } else {
         host::try_identity_token(&engine, &config).await?;
+    }
+    if let Some(before) = stored.filter(RootConfig::has_access_key)
+        && !config.has_access_key()
+    {
+        warnings.push(format!(
+            "access_key {} and its secret_key are removed: from now on the engine uses the AWS credentials of the server's environment",
+            before.access_key
+        ));
     }
     if config.access_key.starts_with("ASIA") {
         warnings.push(

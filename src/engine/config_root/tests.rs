@@ -123,26 +123,107 @@ async fn a_later_write_changes_what_it_names_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn an_empty_value_clears_a_field_and_null_is_as_if_not_sent() {
+async fn an_empty_value_or_a_null_sets_a_field_back_to_its_default() {
+    for nothing in [json!(""), json!(null)] {
+        let mount = TestMount::new().await;
+        mount
+            .write(
+                "config/root",
+                json!({
+                    "region": "us-west-2",
+                    "iam_endpoint": "https://iam.amazonaws.com",
+                    "sts_endpoint": "https://sts.us-east-2.amazonaws.com",
+                    "sts_region": "us-east-2",
+                    "sts_fallback_endpoints": "https://sts.us-west-1.amazonaws.com",
+                    "sts_fallback_regions": "us-west-1",
+                    "username_template": "x-{{ random 20 }}",
+                    "role_arn": "arn:aws:iam::123456789012:role/x",
+                    "disable_automated_rotation": true,
+                }),
+            )
+            .await;
+
+        mount
+            .write(
+                "config/root",
+                json!({
+                    "region": nothing,
+                    "iam_endpoint": nothing,
+                    "sts_endpoint": nothing,
+                    "sts_region": nothing,
+                    "sts_fallback_endpoints": nothing,
+                    "sts_fallback_regions": nothing,
+                    "username_template": nothing,
+                    "role_arn": nothing,
+                    "disable_automated_rotation": nothing,
+                }),
+            )
+            .await;
+
+        assert_eq!(mount.read("config/root").await, with(json!({})));
+    }
+}
+
+#[tokio::test]
+async fn max_retries_of_null_as_hvac_sends_it_is_the_sdks_own_number() {
+    let mount = TestMount::new().await;
+    mount.write("config/root", json!({"max_retries": 3})).await;
+
+    mount
+        .write("config/root", json!({"max_retries": null}))
+        .await;
+
+    assert_eq!(mount.read("config/root").await["max_retries"], json!(-1));
+}
+
+#[tokio::test]
+async fn a_duration_of_null_counts_as_not_sent_as_in_vault() {
     let mount = TestMount::new().await;
     mount
-        .write(
-            "config/root",
-            json!({"region": "us-west-2", "sts_region": "us-east-2", "max_retries": 3, "username_template": "x-{{ random 20 }}"}),
-        )
+        .write("config/root", json!({"identity_token_ttl": 600}))
         .await;
 
     mount
-        .write(
-            "config/root",
-            json!({"region": "", "sts_region": null, "max_retries": null, "username_template": ""}),
-        )
+        .write("config/root", json!({"identity_token_ttl": null}))
         .await;
 
     assert_eq!(
-        mount.read("config/root").await,
-        with(json!({"sts_region": "us-east-2", "max_retries": 3}))
+        mount.read("config/root").await["identity_token_ttl"],
+        json!(600)
     );
+}
+
+#[tokio::test]
+async fn a_null_clears_the_access_key_with_its_secret_but_never_the_secret_alone() {
+    let mount = TestMount::new().await;
+    let key = json!({"access_key": "AKIAONE", "secret_key": "one"});
+    mount.write("config/root", key.clone()).await;
+    for keeps in [
+        json!({"secret_key": null}),
+        json!({"access_key": "AKIAONE", "secret_key": null}),
+    ] {
+        mount.write("config/root", keeps).await;
+        assert_eq!(stored(&mount)["secret_key"], json!("one"));
+    }
+    let refused = json!({"access_key": null, "secret_key": "two"});
+    mount.write_refusal("config/root", refused).await;
+
+    for clears in [
+        json!({"access_key": null}),
+        json!({"access_key": null, "secret_key": null}),
+    ] {
+        mount.write("config/root", key.clone()).await;
+
+        let warnings = mount.write("config/root", clears).await;
+
+        assert_eq!(stored(&mount)["access_key"], json!(""));
+        assert_eq!(stored(&mount)["secret_key"], json!(""));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("access_key AKIAONE and its secret_key are removed"),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -175,7 +256,7 @@ async fn fallbacks_may_be_sent_as_one_text_each() {
 }
 
 #[tokio::test]
-async fn unknown_fields_are_ignored() {
+async fn unknown_fields_are_ignored_and_named() {
     let mount = TestMount::new().await;
     let sent = json!({
         "connection_uri": "test_uri",
@@ -184,10 +265,31 @@ async fn unknown_fields_are_ignored() {
         "username_template": "",
     });
 
-    let answer = mount.send(Operation::Update, "config/root", sent).await;
+    let warnings = mount.write("config/root", sent).await;
 
-    assert_eq!(answer.unwrap(), None);
+    assert_eq!(
+        warnings,
+        ["Endpoint ignored these unrecognized parameters: [connection_uri password username]"]
+    );
     assert_eq!(mount.read("config/root").await, with(json!({})));
+}
+
+#[tokio::test]
+async fn what_is_set_elsewhere_is_told_with_its_place() {
+    let mount = TestMount::new().await;
+    for (field, place) in [
+        ("root_cert_bundle", "AWS_CA_BUNDLE"),
+        ("https_proxy", "HTTPS_PROXY"),
+        ("session_token", "no place for the credentials of a session"),
+        ("lease_max", "config/lease"),
+        ("endpoint", "iam_endpoint and sts_endpoint"),
+        ("acces_key", "access_key was probably meant"),
+    ] {
+        let warnings = mount.write("config/root", json!({ field: "x" })).await;
+
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[1].contains(place), "{warnings:?}");
+    }
 }
 
 #[tokio::test]

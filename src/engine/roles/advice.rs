@@ -44,6 +44,11 @@ fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {
             "role gives IAM users without any permission: it has no policy_arns, policy_document or iam_groups".to_owned(),
         );
     }
+    if has(CredentialType::AssumedRole) && role.role_arns().is_empty() {
+        warnings.push(
+            "role gives no credentials: it has no role_arns, and an assumed_role needs a role to assume".to_owned(),
+        );
+    }
     let has_tags = role.iam_tags.as_ref().is_some_and(|tags| !tags.is_empty());
     for (field, set, used) in [
         ("iam_tags", has_tags, has(CredentialType::IamUser)),

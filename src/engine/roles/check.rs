@@ -162,9 +162,6 @@ impl RoleRecord {
                 );
             }
         }
-        if assumed_role && self.role_arns().is_empty() {
-            problems.add("role_arns is missing: an assumed_role credential needs a role to assume");
-        }
         if self.credential_types == [CredentialType::FederationToken.as_str()]
             && self.has_no_permissions()
         {

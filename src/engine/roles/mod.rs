@@ -121,6 +121,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::MFA_SERIAL_NUMBER)
         .field(&fields::ARN)
         .field(&fields::POLICY)
+        .misnomers(fields::MISNOMERS)
         .on_with(
             Operation::Read,
             OperationDocs {

@@ -89,10 +89,13 @@ fn refusal(problems: &Problems, sent: &[&str]) -> Error {
     Error::invalid(text)
 }
 
-/// The fields of today that were sent.
+/// The fields of today that were sent with a value.
 fn sent(data: &FieldData) -> Vec<&'static str> {
     fn name<T: FieldValue>(data: &FieldData, field: &Field<T>) -> Option<&'static str> {
-        data.get(field).map(|_| field.name())
+        (!data.is_null(field))
+            .then(|| data.get(field))
+            .flatten()
+            .map(|_| field.name())
     }
     [
         name(data, &CREDENTIAL_TYPE),
@@ -131,7 +134,10 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
         (&POLICY_ARNS, &mut role.policy_arns),
         (&IAM_GROUPS, &mut role.iam_groups),
     ] {
-        if let Some(list) = data.get(field) {
+        if data.is_null(field) {
+            // One that was never set reads `null`, which a form sends back.
+            *target = target.as_ref().map(|_| Vec::new());
+        } else if let Some(list) = data.get(field) {
             *target = Some(list);
         }
     }
@@ -139,7 +145,9 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
         (&IAM_TAGS, &mut role.iam_tags),
         (&SESSION_TAGS, &mut role.session_tags),
     ] {
-        if let Some(tags) = data.get(field) {
+        if data.is_null(field) {
+            *target = None;
+        } else if let Some(tags) = data.get(field) {
             *target = Some(tags);
         }
     }

@@ -37,6 +37,35 @@ async fn a_user_without_any_permission_is_warned_of() {
 }
 
 #[tokio::test]
+async fn an_assumed_role_without_role_arns_is_stored_with_a_warning_and_gives_nothing() {
+    let mount = TestMount::configured().await;
+
+    let warnings = mount
+        .write("roles/x", json!({"credential_type": "assumed_role"}))
+        .await;
+
+    assert_eq!(
+        warnings,
+        [
+            "role gives no credentials: it has no role_arns, and an assumed_role needs a role to assume"
+        ]
+    );
+    assert_eq!(
+        mount.read("roles/x").await["credential_type"],
+        "assumed_role"
+    );
+    let text = mount.generate_refusal("creds/x", json!({})).await;
+    assert_eq!(
+        text,
+        "did not supply a role_arn parameter and unable to determine one: the role has no role_arns"
+    );
+    let asked = json!({"role_arn": ROLE_ARN});
+    let text = mount.generate_refusal("creds/x", asked).await;
+    assert!(text.contains("not in allowed role arns"), "{text}");
+    assert!(mount.aws().calls().is_empty());
+}
+
+#[tokio::test]
 async fn fields_without_effect_are_warned_of() {
     let mount = TestMount::new().await;
     let assumed = json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN});

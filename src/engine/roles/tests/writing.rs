@@ -92,6 +92,58 @@ async fn an_empty_value_clears_a_field() {
 }
 
 #[tokio::test]
+async fn a_null_clears_each_field_of_each_type_of_role() {
+    let mount = TestMount::new().await;
+    for (credential_type, more) in [
+        ("iam_user", json!({})),
+        ("assumed_role", json!({})),
+        ("federation_token", json!({})),
+        ("session_token", json!({"iam_tags": {"a": "b"}})),
+    ] {
+        let mut role = full(credential_type);
+        for (field, value) in more.as_object().unwrap() {
+            role[field] = value.clone();
+        }
+        for field in role.as_object().unwrap().keys() {
+            if field == "credential_type" {
+                continue;
+            }
+            mount.write("roles/x", role.clone()).await;
+
+            mount.write("roles/x", json!({ field: null })).await;
+
+            let mut expected = shown(&role);
+            expected[field] = match field.as_str() {
+                "policy_arns" | "role_arns" | "iam_groups" => json!([]),
+                // As in the Go engines, where tags that were never set read the same.
+                "iam_tags" | "session_tags" => json!(null),
+                "default_sts_ttl" | "max_sts_ttl" => json!(0),
+                _ => json!(""),
+            };
+            assert_eq!(mount.role("x").await, expected, "{credential_type} {field}");
+            mount.delete("roles/x").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_null_that_leaves_a_role_nothing_to_give_is_refused_and_not_dropped() {
+    let mount = TestMount::new().await;
+    let role = json!({"credential_type": "federation_token", "policy_arns": [READ_ONLY]});
+    mount.write("roles/x", role).await;
+
+    let text = mount
+        .write_refusal("roles/x", json!({"policy_arns": null}))
+        .await;
+    assert!(text.contains("must specify at least one of"), "{text}");
+
+    let text = mount
+        .write_refusal("roles/x", json!({"credential_type": null}))
+        .await;
+    assert!(text.contains("did not supply credential_type"), "{text}");
+}
+
+#[tokio::test]
 async fn tags_are_replaced_as_a_whole_in_any_of_their_forms() {
     let mount = TestMount::new().await;
     let base = json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN});
