@@ -5,6 +5,7 @@
 //! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
 
 mod access_keys;
+mod as_sent;
 mod busy;
 mod clients;
 mod config_lease;

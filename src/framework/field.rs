@@ -215,7 +215,12 @@ impl FieldData {
 
     /// Whether `null` was sent for the field.
     pub fn is_null<T>(&self, field: &Field<T>) -> bool {
-        self.raw.get(field.name).is_some_and(Value::is_null)
+        self.sent(field).is_some_and(Value::is_null)
+    }
+
+    /// What was sent for the field, in the form in which it was sent.
+    pub fn sent<T>(&self, field: &Field<T>) -> Option<&Value> {
+        self.raw.get(field.name)
     }
 
     /// What was sent for the field, else its default, else the type's zero value.

@@ -34,6 +34,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         if let Some(text) = data.get(field) {
             text.trim().clone_into(target);
         }
+        config.as_sent.note(data, field);
     }
     for (field, target) in [
         (&fields::IDENTITY_TOKEN_TTL, &mut config.identity_token_ttl),
@@ -57,6 +58,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         if let Some(list) = data.get(field) {
             *target = Some(list);
         }
+        config.as_sent.note(data, field);
     }
     if let Some(retries) = data.get(&fields::MAX_RETRIES) {
         config.max_retries = retries;
@@ -101,6 +103,7 @@ fn merge_access_key(config: &mut RootConfig, data: &FieldData) -> Result<(), Err
             ));
         }
         id.clone_into(&mut config.access_key);
+        config.as_sent.note(data, &fields::ACCESS_KEY);
     }
     if let Some(secret) = secret {
         config.secret_key = secret.expose_secret().trim().into();

@@ -3,6 +3,7 @@
 mod fields;
 mod host;
 mod merge;
+mod overwrite;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,9 @@ pub(crate) use record::{KEY, Misconfigured, RootConfig};
 use super::{Engine, usernames};
 use crate::framework::{Answer, FieldData, OperationDocs, Path, PathDocs};
 use crate::logical::{Error, Operation, Request, Response};
+
+/// With the pauses between them, more tries take longer than any request waits.
+const MOST_RETRIES: i64 = 10;
 
 pub(super) fn path() -> Path<Engine> {
     let write_docs = OperationDocs {
@@ -77,7 +81,7 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
     let Some(config) = RootConfig::load(&*request.storage).await? else {
         return Ok(None);
     };
-    let data = json!({
+    let shown = json!({
         "access_key": config.access_key,
         "region": config.region,
         "iam_endpoint": config.iam_endpoint,
@@ -96,8 +100,15 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
         "rotation_policy": config.rotation_policy,
         "disable_automated_rotation": config.disable_automated_rotation,
     });
-    match data {
-        Value::Object(data) => Ok(Some(Response::data(data))),
+    match shown {
+        Value::Object(data) => Ok(Some(Response::data(
+            data.into_iter()
+                .map(|(name, used)| {
+                    let shown = config.as_sent.show(&name, used);
+                    (name, shown)
+                })
+                .collect(),
+        ))),
         _ => Ok(None),
     }
 }
@@ -123,18 +134,19 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     } else {
         host::try_identity_token(&engine, &config).await?;
     }
-    if let Some(before) = stored.filter(RootConfig::has_access_key)
-        && !config.has_access_key()
-    {
-        warnings.push(format!(
-            "access_key {} and its secret_key are removed: from now on the engine uses the AWS credentials of the server's environment",
-            before.access_key
-        ));
+    if let Some(stored) = &stored {
+        warnings.extend(overwrite::check(&engine, &*request.storage, stored, &config).await?);
     }
     if config.access_key.starts_with("ASIA") {
         warnings.push(
             "access_key is of a session, and there is no place here for the session token that AWS asks for with it; use the access key of an IAM user".to_owned(),
         );
+    }
+    if config.max_retries > MOST_RETRIES && data.get(&fields::MAX_RETRIES).is_some() {
+        warnings.push(format!(
+            "max_retries of {} is more than fits into the time of a request: it ends before, with the last reason",
+            config.max_retries
+        ));
     }
     host::update_rotation_job(&engine, &request, &config).await?;
     change.store(&*request.storage, &config).await?;

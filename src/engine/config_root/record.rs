@@ -6,12 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{AccessKeyId, ClientConfig, CredentialSource, Endpoint, InvalidName, Region};
+use crate::engine::as_sent::AsSent;
 use crate::engine::stored::{nanoseconds, null_as_default};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, ExposeSecret, SecretString};
 
 /// The storage key; seal-wrapped.
 pub(crate) const KEY: &str = "config/root";
+
+/// How many access keys that are no more are remembered; their owners' configurations may be old.
+const REMEMBERED_KEYS: usize = 20;
 
 /// The root configuration in the stored form of the Go engines; keys that we do not know are kept.
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,6 +55,24 @@ pub(crate) struct RootConfig {
     pub(crate) username_template: String,
     #[serde(deserialize_with = "null_as_default")]
     pub(crate) role_arn: String,
+    /// Ours: the access key that `config/rotate-root` made last, and those that it has replaced, the
+    /// last one first.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) rotated_to: String,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) rotated_from: Vec<String>,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "AsSent::is_empty"
+    )]
+    pub(crate) as_sent: AsSent,
     #[serde(flatten)]
     pub(crate) unknown: JsonObject,
 }
@@ -77,6 +99,9 @@ impl Default for RootConfig {
             max_retries: 0,
             username_template: String::new(),
             role_arn: String::new(),
+            rotated_to: String::new(),
+            rotated_from: Vec::new(),
+            as_sent: AsSent::default(),
             unknown: JsonObject::new(),
         }
     }
@@ -97,6 +122,15 @@ impl RootConfig {
 
     pub(crate) async fn store(&self, storage: &dyn Storage) -> Result<(), StorageError> {
         put_json(storage, KEY, self).await
+    }
+
+    /// The record in which the engine itself has put the key `new` in the place of `old`.
+    #[must_use]
+    pub(crate) fn rotated(mut self, old: &AccessKeyId, new: &AccessKeyId) -> Self {
+        self.rotated_to = new.to_string();
+        self.rotated_from.insert(0, old.to_string());
+        self.rotated_from.truncate(REMEMBERED_KEYS);
+        self
     }
 
     /// Whether requests are signed with the stored access key.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::KEY;
-use crate::engine::testing::TestMount;
+use crate::aws::fake::{Fault, FaultRule};
+use crate::engine::testing::{READ_ONLY, TestMount};
 use crate::engine::usernames::DEFAULT_TEMPLATE;
 use crate::logical::testing::{StaticSystemView, StorageFault};
 use crate::logical::{
@@ -174,6 +175,17 @@ async fn max_retries_of_null_as_hvac_sends_it_is_the_sdks_own_number() {
         .await;
 
     assert_eq!(mount.read("config/root").await["max_retries"], json!(-1));
+}
+
+#[tokio::test]
+async fn more_retries_than_fit_into_a_request_are_taken_with_a_warning() {
+    let mount = TestMount::new().await;
+
+    let warnings = mount.write("config/root", json!({"max_retries": 50})).await;
+
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("max_retries of 50 is more than fits"));
+    assert_eq!(mount.write("config/root", json!({})).await, [""; 0]);
 }
 
 #[tokio::test]
@@ -360,18 +372,69 @@ async fn an_access_key_and_its_secret_come_together() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_pasted_key_is_dropped() {
+async fn white_space_around_a_value_is_read_back_and_not_used() {
     let mount = TestMount::new().await;
+    let sent = json!({
+        "access_key": " AKIAONE\n",
+        "region": "us-west-2\n",
+        "iam_endpoint": " https://iam.example.com",
+        "sts_endpoint": "https://sts.example.com\n",
+        "sts_region": "us-east-2 ",
+        "sts_fallback_endpoints": ["https://sts.example.org\n"],
+        "sts_fallback_regions": [" us-east-1"],
+        "role_arn": "arn:aws:iam::123456789012:role/x\n",
+        "username_template": "{{ random 20 }}\n",
+    });
+    let mut with_secret = sent.clone();
+    with_secret["secret_key"] = json!("one\n");
 
+    mount.write("config/root", with_secret).await;
+
+    assert_eq!(mount.read("config/root").await, with(sent));
+    assert_eq!(stored(&mount)["access_key"], json!("AKIAONE"));
+    assert_eq!(stored(&mount)["secret_key"], json!("one"));
+    assert_eq!(stored(&mount)["region"], json!("us-west-2"));
+
+    // The next value takes the place of all of it.
     mount
         .write(
             "config/root",
-            json!({"access_key": " AKIAONE\n", "secret_key": "one\n"}),
+            json!({"region": "us-east-2", "sts_fallback_endpoints": "https://a.example.com"}),
         )
         .await;
+    let config = mount.read("config/root").await;
+    assert_eq!(config["region"], json!("us-east-2"));
+    assert_eq!(
+        config["sts_fallback_endpoints"],
+        json!(["https://a.example.com"])
+    );
+    assert_eq!(config["sts_region"], json!("us-east-2 "));
+}
 
-    assert_eq!(stored(&mount)["access_key"], json!("AKIAONE"));
-    assert_eq!(stored(&mount)["secret_key"], json!("one"));
+#[tokio::test]
+async fn a_template_of_a_here_document_gives_names_without_the_end_of_its_line() {
+    let mount = TestMount::configured().await;
+    let template = "v-{{ random 20 }}\n";
+    mount
+        .write("config/root", json!({"username_template": template}))
+        .await;
+    let role = json!({"credential_type": "iam_user", "policy_arns": READ_ONLY});
+    mount.write("roles/x", role).await;
+
+    let name = mount.generate("creds/x").await.text("username").to_owned();
+
+    assert_eq!(name.len(), 22, "{name:?}");
+    assert_eq!(
+        mount.read("config/root").await["username_template"],
+        json!(template)
+    );
+
+    // As another engine stored it.
+    let mut config = stored(&mount);
+    config["username_template"] = json!(template);
+    mount.store_elsewhere(KEY, &config.to_string()).await;
+    let name = mount.generate("creds/x").await.text("username").to_owned();
+    assert_eq!(name.len(), 22, "{name:?}");
 }
 
 #[tokio::test]
@@ -631,4 +694,140 @@ async fn a_record_that_cannot_be_read_shows_none_of_it() {
 
     assert!(error.to_string().contains("config/root"), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+/// The secret that belongs to the administrator's key.
+fn working(mount: &TestMount) -> (String, String) {
+    let config = stored(mount);
+    let text = |key: &str| config[key].as_str().unwrap().to_owned();
+    (text("access_key"), text("secret_key"))
+}
+
+#[tokio::test]
+async fn another_secret_for_a_stored_key_that_works_is_refused() {
+    let mount = TestMount::configured().await;
+    let before = working(&mount);
+    for sent in [
+        json!({"secret_key": "that of another key"}),
+        json!({"access_key": before.0, "secret_key": "that of another key", "region": "us-east-2"}),
+    ] {
+        let text = mount.write_refusal("config/root", sent).await;
+
+        assert!(
+            text.contains("AWS never changes the secret of a key"),
+            "{text}"
+        );
+        assert!(text.contains(&before.0), "{text}");
+        assert_eq!(working(&mount), before);
+        assert_eq!(stored(&mount)["region"], json!("us-east-1"));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_mistyped_can_be_corrected() {
+    let mount = TestMount::configured().await;
+    let (id, secret) = working(&mount);
+    let mut config = stored(&mount);
+    config["secret_key"] = json!("mistyped");
+    mount.store_elsewhere(KEY, &config.to_string()).await;
+
+    let right = json!({"access_key": id, "secret_key": secret});
+    assert_eq!(mount.write("config/root", right).await, [""; 0]);
+
+    assert_eq!(working(&mount).1, secret);
+}
+
+#[tokio::test]
+async fn another_secret_is_told_where_aws_cannot_say_which_is_right() {
+    let mount = TestMount::configured().await;
+    mount
+        .aws()
+        .inject(FaultRule::on("sts:GetCallerIdentity", Fault::Unreachable));
+
+    let warnings = mount
+        .write("config/root", json!({"secret_key": "another one"}))
+        .await;
+
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("AWS could not be asked"),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_terraform_sends_after_a_rotation_loses_no_key_that_works() {
+    let mount = TestMount::configured().await;
+    let (old_id, old_secret) = working(&mount);
+    mount.write("config/rotate-root", json!({})).await;
+    let after = working(&mount);
+    mount
+        .aws()
+        .inject(FaultRule::on("sts:GetCallerIdentity", Fault::Unreachable));
+
+    // The new id with the old secret: that of `ignore_changes` and a state that was refreshed.
+    let mixed = json!({"access_key": after.0, "secret_key": old_secret});
+    let text = mount.write_refusal("config/root", mixed).await;
+    assert!(
+        text.contains("AWS never changes the secret of a key"),
+        "{text}"
+    );
+
+    // The pair of before.
+    let pair = json!({"access_key": old_id, "secret_key": old_secret});
+    let text = mount.write_refusal("config/root", pair.clone()).await;
+    assert!(
+        text.starts_with(&format!(
+            "access_key {old_id} is one that config/rotate-root has replaced by another and deleted"
+        )),
+        "{text}"
+    );
+    assert_eq!(working(&mount), after);
+
+    // Also after the next rotation.
+    mount.aws().heal();
+    mount.write("config/rotate-root", json!({})).await;
+    mount.write_refusal("config/root", pair).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_only_the_engine_knew_is_named_when_it_loses_its_holder() {
+    let mount = TestMount::configured().await;
+    mount.write("config/rotate-root", json!({})).await;
+    let (lost, _) = working(&mount);
+    let other = json!({"access_key": "AKIAOTHER", "secret_key": "of the other"});
+
+    let warnings = mount.write("config/root", other.clone()).await;
+
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with(&format!("access_key {lost} was made by config/rotate-root")),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[0].contains(&format!("aws iam delete-access-key --access-key-id {lost}")),
+        "{warnings:?}"
+    );
+    // The new one is somebody's.
+    let next = json!({"access_key": "AKIANEXT", "secret_key": "of the next"});
+    assert_eq!(mount.write("config/root", next).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_new_key_with_the_secret_of_the_old_one_is_told() {
+    let mount = TestMount::new().await;
+    let pair = json!({"access_key": "AKIAONE", "secret_key": "one"});
+    mount.write("config/root", pair).await;
+
+    let warnings = mount
+        .write(
+            "config/root",
+            json!({"access_key": "AKIATWO", "secret_key": "one"}),
+        )
+        .await;
+
+    assert_eq!(
+        warnings,
+        ["secret_key is that of access_key AKIAONE, and no two access keys have the same"]
+    );
 }

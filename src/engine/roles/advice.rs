@@ -16,16 +16,12 @@ const LONGEST_ROLE_SESSION: Duration = Duration::from_hours(12);
 const LONGEST_USER_SESSION: Duration = Duration::from_hours(36);
 /// The longest session of a role that is assumed from another role's session.
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_hours(1);
-/// AWS's limit of a session policy, and of all inline policies of a user together.
-const MAX_DOCUMENT: usize = 2048;
-/// AWS's limit of the managed policies that narrow a session.
-const MAX_SESSION_POLICIES: usize = 10;
 
 /// Warnings for the role.
 pub(super) async fn on(engine: &Engine, storage: &dyn Storage, role: &RoleRecord) -> Vec<String> {
     let mut warnings = Vec::new();
     unused_fields(role, &mut warnings);
-    sizes(role, &mut warnings);
+    role.near_the_limits(&mut warnings);
     // The times are advice only: whether the host tells its own is no reason to refuse the role.
     let mount_limit = engine.system.max_lease_ttl().await.ok();
     lifetimes(role, mount_limit, &mut warnings);
@@ -69,21 +65,6 @@ fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {
                 role.credential_types.join(",")
             ));
         }
-    }
-}
-
-fn sizes(role: &RoleRecord, warnings: &mut Vec<String>) {
-    let document = role.policy_document.chars().count();
-    if document > MAX_DOCUMENT {
-        warnings.push(format!(
-            "policy_document has {document} characters, and AWS takes at most {MAX_DOCUMENT}: put it into a managed policy and name that in policy_arns"
-        ));
-    }
-    let arns = role.policy_arns().len();
-    if arns > MAX_SESSION_POLICIES && !role.is(CredentialType::IamUser) {
-        warnings.push(format!(
-            "policy_arns has {arns} policies, and AWS takes at most {MAX_SESSION_POLICIES} for a session"
-        ));
     }
 }
 

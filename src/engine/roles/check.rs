@@ -57,6 +57,9 @@ impl RoleRecord {
         self.check_iam_user_fields(name, &mut problems);
         self.check_session_fields(&mut problems);
         self.check_values(&mut problems);
+        for of in self.types() {
+            problems.texts.extend(self.beyond_aws(of));
+        }
         problems
     }
 
@@ -82,7 +85,7 @@ impl RoleRecord {
         ] {
             if !ttl.is_zero() && !sts {
                 problems.add_misfit(field, format!(
-                    "{field} parameter only valid for assumed_role, federation_token, and session_token credential types"
+                    "{field} parameter only valid for assumed_role, federation_token, and session_token credential types (the lease of an iam_user has the times of config/lease, else the mount's)"
                 ));
             }
         }

@@ -4,6 +4,7 @@ mod advice;
 mod check;
 mod fields;
 mod legacy;
+mod limits;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -202,7 +203,14 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
         shown["invalid_data"] = Value::from(role.invalid_data.as_str());
     }
     match shown {
-        Value::Object(data) => Ok(Some(Response::data(data))),
+        Value::Object(data) => Ok(Some(Response::data(
+            data.into_iter()
+                .map(|(name, used)| {
+                    let shown = role.as_sent.show(&name, used);
+                    (name, shown)
+                })
+                .collect(),
+        ))),
         _ => Ok(None),
     }
 }

@@ -128,6 +128,7 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
                 .into_iter()
                 .collect();
         }
+        role.as_sent.note(data, &CREDENTIAL_TYPE);
     }
     for (field, target) in [
         (&ROLE_ARNS, &mut role.role_arns),
@@ -140,6 +141,7 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
         } else if let Some(list) = data.get(field) {
             *target = Some(list);
         }
+        role.as_sent.note(data, field);
     }
     for (field, target) in [
         (&IAM_TAGS, &mut role.iam_tags),
@@ -161,8 +163,9 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
         (&MFA_SERIAL_NUMBER, &mut role.mfa_serial_number),
     ] {
         if let Some(text) = data.get(field) {
-            *target = text;
+            text.trim().clone_into(target);
         }
+        role.as_sent.note(data, field);
     }
     for (field, target) in [
         (&DEFAULT_STS_TTL, &mut role.default_sts_ttl),

@@ -123,7 +123,7 @@ pub(super) async fn rotate(engine: &Engine, request: &Request) -> Result<Respons
         let next = engine.clients.connect(RootConfig {
             access_key: key.access_key_id.to_string(),
             secret_key: key.secret_access_key,
-            ..root
+            ..root.rotated(&old_id, &key.access_key_id)
         })?;
         prove(&next, &owner).await?;
         Ok(next)

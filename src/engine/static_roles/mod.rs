@@ -262,7 +262,7 @@ fn answer(role: StaticRole, warnings: Vec<String>) -> Response {
     Response {
         data: data
             .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
+            .map(|(key, value)| (key.to_owned(), role.as_sent.show(key, value)))
             .collect(),
         warnings,
         ..Response::default()

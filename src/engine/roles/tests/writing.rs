@@ -291,3 +291,39 @@ async fn names_differ_by_case_and_may_have_dots_dashes_and_ats() {
     assert_eq!(mount.role("a").await["user_path"], "/a/");
     assert_eq!(mount.role("A").await["user_path"], "/A/");
 }
+
+#[tokio::test]
+async fn white_space_around_a_value_is_read_back_and_not_used() {
+    let mount = TestMount::configured().await;
+    let role = json!({
+        "credential_type": "iam_user\n",
+        "policy_arns": [format!("{READ_ONLY}\n")],
+        "iam_groups": [" group1"],
+        "iam_tags": {" team ": " platform "},
+        "user_path": "/path/\n",
+        "permissions_boundary_arn": " arn:aws:iam::aws:policy/EC2FullAccess",
+    });
+    mount.aws().add_group("group1");
+
+    mount.write("roles/x", role.clone()).await;
+
+    assert_eq!(mount.role("x").await, shown(&role));
+    mount.write("roles/x", json!({"iam_tags": {}})).await;
+    assert!(
+        mount
+            .generate("creds/x")
+            .await
+            .text("arn")
+            .contains("/path/")
+    );
+}
+
+#[tokio::test]
+async fn lists_keep_their_order_their_case_and_what_is_there_twice() {
+    let mount = TestMount::new().await;
+    for list in [json!(["b", "A", "a", "b"]), json!(["group-2", "group-1"])] {
+        let role = json!({"credential_type": "iam_user", "iam_groups": list});
+        mount.write("roles/x", role).await;
+        assert_eq!(mount.role("x").await["iam_groups"], list);
+    }
+}

@@ -219,3 +219,15 @@ async fn a_null_clears_what_can_be_empty_and_an_unknown_field_is_named() {
     );
     assert_eq!(mount.read(ROLE).await["username"], json!("jane"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn white_space_around_a_value_is_read_back_and_not_used() {
+    let mount = with_jane(0).await;
+    let data = json!({"username": "jane\n", "rotation_period": "1d"});
+
+    let answer = mount.send(Operation::Update, ROLE, data).await;
+
+    assert_eq!(answer.unwrap().unwrap().data["username"], json!("jane\n"));
+    assert_eq!(mount.read(ROLE).await["username"], json!("jane\n"));
+    mount.working_key("app").await;
+}
