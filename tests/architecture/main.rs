@@ -62,6 +62,10 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/aws/fake/world.rs", "is the simulated AWS"),
     ("src/engine/config_root/merge.rs", "trims what was written"),
     (
+        "src/engine/config_root/overwrite.rs",
+        "sees whether it is another one",
+    ),
+    (
         "src/engine/config_root/record.rs",
         "sees whether there is one",
     ),

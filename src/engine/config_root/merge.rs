@@ -135,7 +135,11 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
         .iter()
         .map(|text| (fields::STS_FALLBACK_ENDPOINTS.name(), text));
     for (field, text) in regions.into_iter().chain(fallback_regions) {
-        record::parse(field, text, |text| Region::new(text))?;
+        if config.elsewhere() {
+            record::parse(field, text, |text| Region::of_any_service(text))?;
+        } else {
+            record::parse(field, text, |text| Region::new(text))?;
+        }
     }
     for (field, text) in endpoints.into_iter().chain(fallback_endpoints) {
         record::parse(field, text, |text| Endpoint::new(text))?;

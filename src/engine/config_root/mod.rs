@@ -4,6 +4,7 @@ mod fields;
 mod host;
 mod merge;
 mod overwrite;
+mod places;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -67,7 +68,9 @@ pub(super) fn path() -> Path<Engine> {
                 root user is never needed. Rotate them after writing (config/rotate-root), so that \
                 nobody else knows them. Without access_key and secret_key the engine uses what it \
                 finds in the server's environment: variables, a web identity file, the container's \
-                or the instance's role. A write changes the fields that it names and keeps the \
+                or the instance's role. Without iam_endpoint and sts_endpoint, IAM is asked at \
+                https://iam.amazonaws.com and STS at https://sts.<region>.amazonaws.com, or where \
+                the partition of the region has them. A write changes the fields that it names and keeps the \
                 others; secret_key is never shown.",
             operation_suffix: "",
         })
@@ -142,6 +145,7 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
             "access_key is of a session, and there is no place here for the session token that AWS asks for with it; use the access key of an IAM user".to_owned(),
         );
     }
+    warnings.extend(places::warnings(&config, &data));
     if config.max_retries > MOST_RETRIES && data.get(&fields::MAX_RETRIES).is_some() {
         warnings.push(format!(
             "max_retries of {} is more than fits into the time of a request: it ends before, with the last reason",

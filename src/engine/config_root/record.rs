@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{AccessKeyId, ClientConfig, CredentialSource, Endpoint, InvalidName, Region};
+use crate::aws::{
+    AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, InvalidName, Region,
+};
 use crate::engine::as_sent::AsSent;
 use crate::engine::stored::{nanoseconds, null_as_default};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
@@ -140,11 +142,12 @@ impl RootConfig {
 
     /// How to reach IAM with `credentials`.
     pub(crate) fn iam(&self, credentials: CredentialSource) -> Result<ClientConfig, Misconfigured> {
-        self.client(
+        let config = self.client(
             ("region", &self.region),
             ("iam_endpoint", &self.iam_endpoint),
             credentials,
-        )
+        )?;
+        Ok(signed_for_its_address(config))
     }
 
     /// How to reach STS with `credentials`: the first is the wish, the others are for when it does
@@ -167,8 +170,23 @@ impl RootConfig {
         });
         std::iter::once((region, ("sts_endpoint", self.sts_endpoint.as_str())))
             .chain(fallbacks)
-            .map(|(region, endpoint)| self.client(region, endpoint, credentials.clone()))
+            .map(|(region, endpoint)| {
+                let config = self.client(region, endpoint, credentials.clone())?;
+                // Where nobody names the region of the address, it is the one that it tells.
+                Ok(match region.0 {
+                    "region" => signed_for_its_address(config),
+                    _ => config,
+                })
+            })
             .collect()
+    }
+
+    /// Whether IAM or STS is asked at an address that is not AWS's, as of a service that is compatible.
+    pub(crate) fn elsewhere(&self) -> bool {
+        [&self.iam_endpoint, &self.sts_endpoint]
+            .into_iter()
+            .filter_map(|text| Endpoint::new(text.trim()).ok())
+            .any(|endpoint| AwsAddress::of(&endpoint).is_none())
     }
 
     /// The stored access key, or else what the process finds around it.
@@ -195,7 +213,7 @@ impl RootConfig {
         credentials: CredentialSource,
     ) -> Result<ClientConfig, Misconfigured> {
         Ok(ClientConfig {
-            region: parse(region.0, region.1, |text| Region::new(text))?,
+            region: parse(region.0, region.1, |text| Region::of_any_service(text))?,
             endpoint: parse(endpoint.0, endpoint.1, |text| Endpoint::new(text))?,
             max_retries: u32::try_from(self.max_retries).ok(),
             credentials,
@@ -245,12 +263,24 @@ pub(super) fn parse<T>(
     text: &str,
     read: impl Fn(&str) -> Result<T, InvalidName>,
 ) -> Result<Option<T>, Misconfigured> {
+    // Another engine stored it as it was sent.
+    let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
     read(text)
         .map(Some)
         .map_err(|error| Misconfigured::field(field, error))
+}
+
+/// AWS takes only requests that are signed for the region of the address; IAM's is that where its
+/// partition keeps it.
+fn signed_for_its_address(mut config: ClientConfig) -> ClientConfig {
+    let address = config.endpoint.as_ref().and_then(AwsAddress::of);
+    if let Some(region) = address.and_then(|of| Region::new(of.signing_region()).ok()) {
+        config.region = Some(region);
+    }
+    config
 }
 
 /// A field and its text.

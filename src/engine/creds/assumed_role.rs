@@ -70,7 +70,8 @@ fn choose_role_arn(asked: &Asked) -> Result<Arn, Error> {
             ))
         })?,
     };
-    Arn::new(chosen).map_err(|error| asked.invalid("role_arns", &error))
+    // AWS says what it thinks of it, and another service may take it.
+    Arn::of_any_service(chosen).map_err(|error| asked.invalid("role_arns", &error))
 }
 
 /// The request's name, made to fit AWS, or one of the template.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{CredentialType, RoleRecord};
+use crate::aws::{Arn, Partition};
 use crate::engine::Engine;
 use crate::engine::config_root::RootConfig;
 use crate::go_duration::GoDuration;
-use crate::logical::Storage;
 
 /// The shortest session that AWS gives, of any kind.
 const SHORTEST_SESSION: Duration = Duration::from_mins(15);
@@ -18,19 +18,52 @@ const LONGEST_USER_SESSION: Duration = Duration::from_hours(36);
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_hours(1);
 
 /// Warnings for the role.
-pub(super) async fn on(engine: &Engine, storage: &dyn Storage, role: &RoleRecord) -> Vec<String> {
+pub(super) async fn on(
+    engine: &Engine,
+    root: Option<&RootConfig>,
+    role: &RoleRecord,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     unused_fields(role, &mut warnings);
     role.near_the_limits(&mut warnings);
     // The times are advice only: whether the host tells its own is no reason to refuse the role.
     let mount_limit = engine.system.max_lease_ttl().await.ok();
     lifetimes(role, mount_limit, &mut warnings);
-    if let Ok(Some(root)) = RootConfig::load(storage).await
-        && !root.has_access_key()
-    {
-        engine_sessions(role, &mut warnings);
+    if let Some(root) = root {
+        if !root.has_access_key() {
+            engine_sessions(role, &mut warnings);
+        }
+        if !root.elsewhere() {
+            partitions(root, role, &mut warnings);
+        }
     }
     warnings
+}
+
+/// ARNs of another part of AWS than the engine's own, which knows nothing of them.
+fn partitions(root: &RootConfig, role: &RoleRecord, warnings: &mut Vec<String>) {
+    let Some(own) = Partition::of_region(root.region.trim()) else {
+        return;
+    };
+    let boundary = std::slice::from_ref(&role.permissions_boundary_arn);
+    for (field, arns) in [
+        ("policy_arns", role.policy_arns()),
+        ("role_arns", role.role_arns()),
+        ("permissions_boundary_arn", boundary),
+    ] {
+        let foreign = arns
+            .iter()
+            .filter_map(|text| Arn::new(text).ok())
+            .find(|arn| arn.partition() != own.name());
+        if let Some(arn) = foreign {
+            warnings.push(format!(
+                "{field}: {arn} is of the partition {}, and the region {} in config/root of {}, where nobody knows it",
+                arn.partition(),
+                root.region.trim(),
+                own.name()
+            ));
+        }
+    }
 }
 
 fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {

@@ -21,6 +21,7 @@ const EXTERNAL_ID_LENGTHS: std::ops::RangeInclusive<usize> = 2..=1224;
 pub(super) struct Problems {
     texts: Vec<String>,
     misfits: BTreeSet<&'static str>,
+    doubts: Vec<String>,
 }
 
 impl Problems {
@@ -31,6 +32,11 @@ impl Problems {
     /// One sentence for each mistake.
     pub(super) fn texts(&self) -> &[String] {
         &self.texts
+    }
+
+    /// What AWS refuses, where it is not AWS that is asked.
+    pub(super) fn into_doubts(self) -> Vec<String> {
+        self.doubts
     }
 
     /// The fields that have a value and do not go with the credential type.
@@ -49,13 +55,14 @@ impl Problems {
 }
 
 impl RoleRecord {
-    /// Everything that is wrong with the role.
-    pub(super) fn problems(&self, name: &RoleName) -> Problems {
+    /// Everything that is wrong with the role; `elsewhere` when it is not AWS that is asked.
+    pub(super) fn problems(&self, name: &RoleName, elsewhere: bool) -> Problems {
         let mut problems = Problems::default();
         self.check_types(&mut problems);
         self.check_ttls(&mut problems);
         self.check_iam_user_fields(name, &mut problems);
         self.check_session_fields(&mut problems);
+        self.check_arns(elsewhere, &mut problems);
         self.check_values(&mut problems);
         for of in self.types() {
             problems.texts.extend(self.beyond_aws(of));
@@ -172,17 +179,31 @@ impl RoleRecord {
         }
     }
 
+    fn check_arns(&self, elsewhere: bool, problems: &mut Problems) {
+        let policies = self
+            .policy_arns()
+            .iter()
+            .map(|text| ("policy_arns", "policy", text));
+        let roles = self
+            .role_arns()
+            .iter()
+            .map(|text| ("role_arns", "role", text));
+        for (field, kind, text) in policies.chain(roles) {
+            let Err(reason) = check_iam_arn(text, kind) else {
+                continue;
+            };
+            let problem = format!("{field}: {text:?}: {reason}");
+            if elsewhere && Arn::of_any_service(text).is_ok() {
+                problems
+                    .doubts
+                    .push(format!("{problem}; AWS would refuse it"));
+            } else {
+                problems.add(problem);
+            }
+        }
+    }
+
     fn check_values(&self, problems: &mut Problems) {
-        for text in self.policy_arns() {
-            if let Err(reason) = check_policy_arn(text) {
-                problems.add(format!("policy_arns: {text:?}: {reason}"));
-            }
-        }
-        for text in self.role_arns() {
-            if let Err(reason) = check_iam_arn(text, "role") {
-                problems.add(format!("role_arns: {text:?}: {reason}"));
-            }
-        }
         let mut check = |field: &str, result: Result<(), InvalidName>| {
             if let Err(error) = result {
                 problems.add(format!("{field}: {error}"));

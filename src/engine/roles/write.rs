@@ -14,6 +14,7 @@ use super::fields::{
 use super::record::load_locked;
 use super::{RoleRecord, advice, legacy};
 use crate::engine::Engine;
+use crate::engine::config_root::RootConfig;
 use crate::framework::{Answer, Field, FieldData, FieldType, FieldValue};
 use crate::logical::{Error, Request, Response};
 
@@ -61,11 +62,15 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
         role.prohibit_flexible_cred_path = false;
     }
 
-    let problems = role.problems(&name);
+    // Advice only, and whether a check counts: not to know is no reason to refuse the role.
+    let root = RootConfig::load(storage).await.ok().flatten();
+    let elsewhere = root.as_ref().is_some_and(RootConfig::elsewhere);
+    let problems = role.problems(&name, elsewhere);
     if !problems.is_empty() {
         return Err(refusal(&problems, &sent));
     }
-    warnings.extend(advice::on(&engine, storage, &role).await);
+    warnings.extend(problems.into_doubts());
+    warnings.extend(advice::on(&engine, root.as_ref(), &role).await);
     role.store(storage, &name).await?;
     Ok((!warnings.is_empty()).then(|| Response::warnings(warnings)))
 }

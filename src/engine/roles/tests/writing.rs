@@ -301,7 +301,7 @@ async fn white_space_around_a_value_is_read_back_and_not_used() {
         "iam_groups": [" group1"],
         "iam_tags": {" team ": " platform "},
         "user_path": "/path/\n",
-        "permissions_boundary_arn": " arn:aws:iam::aws:policy/EC2FullAccess",
+        "permissions_boundary_arn": format!(" {READ_ONLY}"),
     });
     mount.aws().add_group("group1");
 
