@@ -9,11 +9,11 @@ use serde_json::json;
 
 use crate::fixture::fixture;
 
-/// MinIO's whole answer to `AssumeRole`: it names no session.
+/// The whole answer of `MinIO` to `AssumeRole`: it names no session.
 const SESSION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser><Arn></Arn><AssumeRoleId></AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>Y4RJU1RNFGK48LGO9I2S</AccessKeyId><SecretAccessKey>sYLRKS1Z7hSjluf6gEbb9066hnx315wHTiACPAjg</SecretAccessKey><Expiration>2199-08-08T20:26:12Z</Expiration><SessionToken>eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9</SessionToken></Credentials></AssumeRoleResult></AssumeRoleResponse>"#;
 
-/// A MinIO: of STS it has `AssumeRole`, and of IAM nothing.
+/// A `MinIO`: of STS it has `AssumeRole`, and of IAM nothing.
 struct Minio {
     url: String,
     actions: Arc<Mutex<Vec<String>>>,
@@ -28,7 +28,7 @@ impl Minio {
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let heard = Arc::clone(&heard);
-                thread::spawn(move || answer(connection, &heard));
+                thread::spawn(move || answer(&connection, &heard));
             }
         });
         Self {
@@ -43,8 +43,8 @@ impl Minio {
 }
 
 /// One request, and its answer.
-fn answer(connection: TcpStream, heard: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(&connection);
+fn answer(connection: &TcpStream, heard: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(connection);
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -79,8 +79,9 @@ fn answer(connection: TcpStream, heard: &Mutex<Vec<String>>) {
         ),
     };
     heard.lock().expect("no thread died").push(action);
+    let mut connection = connection;
     let _ = write!(
-        &connection,
+        connection,
         "HTTP/1.1 {status}\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
         answer.len()
     );

@@ -1,16 +1,12 @@
 //! What a role must be to be stored: everything that can never work is found here, all of it at
 //! once, each mistake naming its field.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::legacy::split_arn;
-use super::{CredentialType, RoleName, RoleRecord};
+use super::{CredentialType, RoleName, RoleRecord, tag_rules};
 use crate::aws::{Arn, GroupName, InvalidName, MfaSerialNumber, PolicyName};
 
-/// AWS's limits of tags on a user or a session.
-const MAX_TAGS: usize = 50;
-const MAX_TAG_KEY: usize = 128;
-const MAX_TAG_VALUE: usize = 256;
 /// AWS's limit of a path, both slashes included.
 const MAX_PATH: usize = 512;
 /// AWS's limits of an external id.
@@ -224,58 +220,15 @@ impl RoleRecord {
                 EXTERNAL_ID_LENGTHS.end(),
             ));
         }
-        for (field, tags) in [
+        for (field, set) in [
             ("iam_tags", &self.iam_tags),
             ("session_tags", &self.session_tags),
         ] {
-            for problem in tags.iter().flat_map(check_tags) {
+            for problem in set.iter().flat_map(tag_rules::problems) {
                 problems.add(format!("{field}: {problem}"));
             }
         }
     }
-}
-
-/// AWS's rules for the tags of a user and of a session, which are the same.
-fn check_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let mut problems = Vec::new();
-    if tags.len() > MAX_TAGS {
-        problems.push(format!(
-            "{} tags, and AWS takes at most {MAX_TAGS}",
-            tags.len()
-        ));
-    }
-    let mut seen = BTreeSet::new();
-    for (key, value) in tags {
-        if !seen.insert(key.to_lowercase()) {
-            problems.push(format!(
-                "key {key:?} is there twice, because AWS does not tell upper case from lower case"
-            ));
-        }
-        if key.is_empty() || key.chars().count() > MAX_TAG_KEY {
-            problems.push(format!(
-                "key {key:?} must have 1 to {MAX_TAG_KEY} characters"
-            ));
-        }
-        if key.to_lowercase().starts_with("aws:") {
-            problems.push(format!("key {key:?} begins with aws:, which is AWS's own"));
-        }
-        if value.chars().count() > MAX_TAG_VALUE {
-            problems.push(format!(
-                "value of {key:?} must have at most {MAX_TAG_VALUE} characters"
-            ));
-        }
-        if !key.chars().chain(value.chars()).all(is_tag_character) {
-            problems.push(format!(
-                "{key:?} must consist of letters, digits, spaces and _.:/=+-@, and so must its value"
-            ));
-        }
-    }
-    problems
-}
-
-/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
-fn is_tag_character(c: char) -> bool {
-    c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
 }
 
 /// `/`, or `/` + up to 510 visible characters + `/`.
@@ -375,46 +328,5 @@ mod tests {
         for id in ["", "x", "a b", "ä_ä", "a\n", &"x".repeat(1225)] {
             assert!(!is_external_id(id), "{id}");
         }
-    }
-
-    #[test]
-    fn tags_keep_the_rules_of_aws() {
-        let check =
-            |key: &str, value: &str| check_tags(&[(key.to_owned(), value.to_owned())].into());
-
-        for (key, value) in [
-            ("team", "platform"),
-            ("Straße 1", "größe=2/3"),
-            ("k", ""),
-            (&"k".repeat(128), &"v".repeat(256)),
-        ] {
-            assert_eq!(check(key, value), [""; 0], "{key}={value}");
-        }
-        for (key, value, reason) in [
-            ("", "v", "1 to 128 characters"),
-            (&"k".repeat(129), "v", "1 to 128 characters"),
-            ("k", &"v".repeat(257), "at most 256 characters"),
-            ("AWS:x", "v", "AWS's own"),
-            ("a#b", "v", "\"a#b\" must consist of"),
-            ("k", "a\tb", "and so must its value"),
-        ] {
-            let problems = check(key, value);
-            assert_eq!(problems.len(), 1, "{problems:?}");
-            assert!(problems[0].contains(reason), "{problems:?}");
-        }
-    }
-
-    #[test]
-    fn tags_are_at_most_fifty_and_differ_by_more_than_case() {
-        let many = (0..51).map(|n| (n.to_string(), String::new())).collect();
-        assert_eq!(check_tags(&many), ["51 tags, and AWS takes at most 50"]);
-
-        let twice = ["Team", "team"].map(|key| (key.to_owned(), String::new()));
-        let problems = check_tags(&twice.into());
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(
-            problems[0].contains("\"team\" is there twice"),
-            "{problems:?}"
-        );
     }
 }

@@ -6,6 +6,7 @@ mod fields;
 mod legacy;
 mod limits;
 mod record;
+mod tag_rules;
 #[cfg(test)]
 mod tests;
 mod write;

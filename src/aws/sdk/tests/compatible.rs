@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What MinIO answers to `AssumeRole`: no ARN, and the id under another name than AWS's.
+/// What `MinIO` answers to `AssumeRole`: no ARN, and the id under another name than AWS's.
 fn minio() -> Reply {
     Reply::new(
         200,
