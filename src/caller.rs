@@ -91,6 +91,12 @@ impl Caller {
         self.began
     }
 
+    /// Until when an answer is worth waiting for that need not come; a tenth of the time, from now
+    /// on.
+    pub fn a_look_by(&self) -> Instant {
+        Instant::now() + self.allowed / 10
+    }
+
     /// The last moment to begin what changes something in AWS; two thirds of the time.
     pub fn begin_by(&self) -> Instant {
         self.began + self.allowed * 2 / 3

@@ -32,6 +32,16 @@ impl Arn {
         Ok(Self(text))
     }
 
+    /// Takes whatever begins as an ARN does: the ARNs of other services than AWS may have fewer parts.
+    pub fn of_any_service(text: impl Into<String>) -> Result<Self, InvalidName> {
+        let text = text.into();
+        match Self::new(text.clone()) {
+            Err(refused) if !text.starts_with("arn:") => Err(refused),
+            Err(refused) if text.chars().any(|c| !c.is_ascii_graphic()) => Err(refused),
+            _ => Ok(Self(text)),
+        }
+    }
+
     /// Takes AWS's word for it.
     pub(in crate::aws) fn from_aws(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -104,6 +114,16 @@ mod tests {
             &format!("arn:aws:iam::1:{}", "x".repeat(2048)),
         ] {
             assert!(Arn::new(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_service_may_write_shorter_ones() {
+        for text in ["arn:xxx:xxx:xxx:xxxx", "arn:minio:iam:::role/x"] {
+            assert_eq!(Arn::of_any_service(text).unwrap().as_str(), text);
+        }
+        for text in ["", "role/x", "arn:a b"] {
+            assert!(Arn::of_any_service(text).is_err(), "{text}");
         }
     }
 

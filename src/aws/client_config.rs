@@ -184,6 +184,18 @@ impl Region {
         Ok(Self(text))
     }
 
+    /// Takes what other services than AWS call a region, such as `ZoneGroup-1`: it stands in no host
+    /// name of theirs, and yet the SDK wants it to be able to.
+    pub fn of_any_service(text: impl Into<String>) -> Result<Self, InvalidName> {
+        let text = text.into();
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if text.is_empty() || text.len() > 63 || !text.chars().all(inner) || text.starts_with('-') {
+            let rule = "must consist of letters, digits and hyphens";
+            return Err(InvalidName::new("region", &text, rule));
+        }
+        Ok(Self(text))
+    }
+
     /// Where AWS began, and what its SDKs fall back to.
     pub(in crate::aws) fn us_east_1() -> Self {
         Self("us-east-1".to_owned())
@@ -231,6 +243,16 @@ impl Endpoint {
             return refuse("must be an address such as https://sts.eu-central-1.amazonaws.com");
         }
         Ok(Self(address))
+    }
+
+    /// The host's name or address, without the port.
+    pub fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        }
     }
 
     /// The address, with its scheme.

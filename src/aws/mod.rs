@@ -12,6 +12,7 @@ mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fake;
 pub mod limit;
+mod partition;
 mod sdk;
 mod types;
 
@@ -27,6 +28,7 @@ pub use client_config::{
 };
 pub use error::{Error, ErrorKind};
 pub use limit::{AccountIam, AccountSts};
+pub use partition::{AwsAddress, Partition};
 pub use sdk::SdkConnector;
 pub use types::*;
 

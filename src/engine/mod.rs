@@ -4,6 +4,7 @@
 //! the file that is named like it.
 //! May depend on: [`crate::framework`], [`crate::logical`], [`crate::aws`] and the leaves.
 
+mod as_sent;
 mod busy;
 mod clients;
 mod config_lease;

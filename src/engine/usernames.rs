@@ -23,8 +23,10 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Parses a stored template; an empty text is the default one.
+    /// Parses a stored template; an empty text is the default one. Another engine may have stored it
+    /// with the end of a line, which is part of no name.
     pub(crate) fn of(template: &str, clock: &dyn Clock) -> Self {
+        let template = template.trim();
         let template = Template::parse(if template.is_empty() {
             DEFAULT_TEMPLATE
         } else {

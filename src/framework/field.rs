@@ -19,6 +19,7 @@ pub struct Field<T> {
     deprecated: bool,
     query: bool,
     sensitive: bool,
+    null_clears: bool,
     label: &'static str,
     example: &'static str,
     decoded: PhantomData<fn() -> T>,
@@ -35,13 +36,14 @@ impl<T: FieldValue> Field<T> {
             deprecated: false,
             query: false,
             sensitive: false,
+            null_clears: T::NULL_CLEARS,
             label: "",
             example: "",
             decoded: PhantomData,
         }
     }
 
-    /// What [`FieldData::value`] answers when the field was not sent.
+    /// What [`FieldData::value`] answers when the field was not sent, and what `null` sets it to.
     #[must_use]
     pub const fn default(mut self, default: fn() -> T) -> Self {
         self.default = Some(default);
@@ -73,6 +75,13 @@ impl<T: FieldValue> Field<T> {
     #[must_use]
     pub const fn sensitive(mut self) -> Self {
         self.sensitive = true;
+        self
+    }
+
+    /// Lets `null` clear the field also where its type takes that for not sent.
+    #[must_use]
+    pub const fn null_clears(mut self) -> Self {
+        self.null_clears = true;
         self
     }
 
@@ -153,21 +162,21 @@ pub struct FieldData {
 }
 
 impl FieldData {
-    /// Lets `captures` override `raw` and checks all declared fields. `null` counts as not sent.
+    /// Lets `captures` override `raw` and checks all declared fields.
     pub(super) fn decode(
         mut raw: JsonObject,
         captures: Captures,
         fields: Arc<[FieldSchema]>,
     ) -> Result<Self, Error> {
-        raw.retain(|_, value| !value.is_null());
         let mut replaced = Vec::new();
         for (name, value) in captures {
-            if raw.insert(name.to_owned(), Value::from(value)).is_some() {
+            let sent = raw.insert(name.to_owned(), Value::from(value));
+            if sent.is_some_and(|sent| !sent.is_null()) {
                 replaced.push(name);
             }
         }
         for field in &*fields {
-            if let Some(value) = raw.get(field.name) {
+            if let Some(value) = raw.get(field.name).filter(|value| !value.is_null()) {
                 (field.check)(value).map_err(|reason| {
                     Error::invalid(format!(
                         "Field validation failed: error converting input for field {:?}: {reason}",
@@ -183,7 +192,8 @@ impl FieldData {
         })
     }
 
-    /// What was sent for the field; `None` when it was not sent or `null`.
+    /// What was sent for the field; `None` when it was not sent. A `null` that clears the field is
+    /// its default, else the type's zero value.
     pub fn get<T: FieldValue>(&self, field: &Field<T>) -> Option<T> {
         debug_assert!(
             self.fields
@@ -193,41 +203,50 @@ impl FieldData {
             field.name,
             T::TYPE
         );
-        // Checked when the request came in, so a failure cannot happen here.
-        self.raw
-            .get(field.name)
-            .and_then(|value| T::decode(value).ok())
+        match self.raw.get(field.name)? {
+            Value::Null if field.null_clears => {
+                Some(field.default.map_or_else(T::default, |default| default()))
+            }
+            Value::Null => None,
+            // Checked when the request came in, so a failure cannot happen here.
+            value => T::decode(value).ok(),
+        }
+    }
+
+    /// Whether `null` was sent for the field.
+    pub fn is_null<T>(&self, field: &Field<T>) -> bool {
+        self.sent(field).is_some_and(Value::is_null)
+    }
+
+    /// What was sent for the field, in the form in which it was sent.
+    pub fn sent<T>(&self, field: &Field<T>) -> Option<&Value> {
+        self.raw.get(field.name)
     }
 
     /// What was sent for the field, else its default, else the type's zero value.
-    pub fn value<T: FieldValue + Default>(&self, field: &Field<T>) -> T {
+    pub fn value<T: FieldValue>(&self, field: &Field<T>) -> T {
         self.get(field)
             .or_else(|| field.default.map(|default| default()))
             .unwrap_or_default()
     }
 
-    /// Warnings for what was sent and not used.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let ignored: Vec<&str> = self
-            .raw
+    /// The names that the path does not know, in alphabetical order.
+    pub(super) fn unknown(&self) -> Vec<&str> {
+        self.raw
             .keys()
             .map(String::as_str)
             .filter(|name| !self.fields.iter().any(|field| field.name == *name))
-            .collect();
-        if !ignored.is_empty() {
-            warnings.push(format!(
-                "Endpoint ignored these unrecognized parameters: [{}]",
-                ignored.join(" ")
-            ));
-        }
-        if !self.replaced.is_empty() {
-            warnings.push(format!(
+            .collect()
+    }
+
+    /// A warning of what was sent and is in the path already.
+    pub(super) fn replaced(&self) -> Option<String> {
+        (!self.replaced.is_empty()).then(|| {
+            format!(
                 "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
                 self.replaced.join(" ")
-            ));
-        }
-        warnings
+            )
+        })
     }
 }
 

@@ -63,11 +63,15 @@ impl FieldType {
 }
 
 /// A value that a field can be decoded to.
-pub trait FieldValue: Sized + 'static {
+pub trait FieldValue: Default + 'static {
     /// How the field is shown to users.
     const TYPE: FieldType;
 
-    /// Decodes what a client sent; never called with `null`, which counts as not sent.
+    /// Whether `null` clears a field of this type, as in the Go engines; otherwise it counts as not
+    /// sent.
+    const NULL_CLEARS: bool = true;
+
+    /// Decodes what a client sent; never called with `null`.
     fn decode(value: &Value) -> Result<Self, String>;
 
     /// The value in JSON, for showing a default.
@@ -155,6 +159,7 @@ impl FieldValue for bool {
 /// Whole seconds; a smaller part that was sent is cut off.
 impl FieldValue for Duration {
     const TYPE: FieldType = FieldType::DurationSecond;
+    const NULL_CLEARS: bool = false;
 
     fn decode(value: &Value) -> Result<Self, String> {
         let text = match value {

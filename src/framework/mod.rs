@@ -14,6 +14,7 @@ mod rollback;
 mod secret_type;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+mod unknown;
 pub mod wal;
 
 #[cfg(test)]
@@ -213,8 +214,14 @@ impl<S: Lifecycle> Backend<S> {
         }
         let raw = std::mem::take(&mut request.data);
         let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
-        let warnings = data.warnings();
+        let unknown = data.unknown();
+        // What a write does not know was meant to change something, so it is always told.
+        let tell = !unknown.is_empty()
+            && matches!(request.operation, Operation::Create | Operation::Update);
+        let mut warnings = route.unknown(&unknown);
+        warnings.extend(data.replaced());
         let answer = handler(Arc::clone(&self.state), request, data).await?;
+        let answer = answer.or_else(|| tell.then(Response::default));
         Ok(answer.map(|mut response| {
             response.warnings.extend(warnings);
             response

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use super::field::{Field, FieldData, FieldSchema};
 use super::field_type::{FieldType, FieldValue};
 use super::pattern::{Pattern, PatternError};
+use super::unknown::{self, Misnomer};
 use crate::logical::{Error, Operation, Request, Response};
 
 /// What a handler gives back; `Ok(None)` is the answer without content.
@@ -25,6 +26,7 @@ type ExistenceCheck<S> = Box<
 pub struct Path<S> {
     template: &'static str,
     fields: Vec<FieldSchema>,
+    misnomers: Vec<Misnomer>,
     operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
     exists: Option<ExistenceCheck<S>>,
     docs: PathDocs,
@@ -101,6 +103,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         Self {
             template,
             fields: Vec::new(),
+            misnomers: Vec::new(),
             operations: BTreeMap::new(),
             exists: None,
             docs: PathDocs::default(),
@@ -111,6 +114,14 @@ impl<S: Send + Sync + 'static> Path<S> {
     #[must_use]
     pub fn field<T: FieldValue>(mut self, field: &Field<T>) -> Self {
         self.fields.push(field.schema());
+        self
+    }
+
+    /// Names that are no fields of this path and are sent nevertheless, each with what to do
+    /// instead. What is only misspelled is found without.
+    #[must_use]
+    pub fn misnomers(mut self, misnomers: &[(&'static str, &'static str)]) -> Self {
+        self.misnomers.extend(misnomers);
         self
     }
 
@@ -175,6 +186,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         Ok(Route {
             pattern,
             fields: self.fields.into(),
+            misnomers: self.misnomers,
             operations: self.operations,
             exists: self.exists,
             docs: self.docs,
@@ -192,12 +204,19 @@ impl<S> std::fmt::Debug for Path<S> {
 pub(super) struct Route<S> {
     pub(super) pattern: Pattern,
     pub(super) fields: Arc<[FieldSchema]>,
+    misnomers: Vec<Misnomer>,
     pub(super) operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
     pub(super) exists: Option<ExistenceCheck<S>>,
     pub(super) docs: PathDocs,
 }
 
 impl<S> Route<S> {
+    /// Warnings of names that are no fields.
+    pub(super) fn unknown(&self, names: &[&str]) -> Vec<String> {
+        let captured: Vec<_> = self.pattern.names().collect();
+        unknown::warnings(names, &self.fields, &captured, &self.misnomers)
+    }
+
     /// What answers `operation`. A create is an update where the path does not tell them apart.
     pub(super) fn operation(&self, operation: &Operation) -> Option<&(Handler<S>, OperationDocs)> {
         self.operations.get(operation).or_else(|| match operation {

@@ -65,6 +65,10 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
         "src/engine/clients/root_config.rs",
         "sees whether there is one",
     ),
+    (
+        "src/engine/config_root/overwrite.rs",
+        "sees whether it is another one",
+    ),
     ("src/engine/creds/iam_user.rs", "answers a client"),
     ("src/engine/creds/session.rs", "answers a client"),
     ("src/engine/static_roles/creds.rs", "answers a client"),

@@ -64,6 +64,15 @@ assert user["policy_arns"] == [READ_ONLY] and user["iam_tags"] == {"team": "stor
 assert aws.read_role("assumed", mount_point=mount)["data"]["default_sts_ttl"] == 900
 assert aws.read_role("old", mount_point=mount)["data"]["policy_arns"] == [READ_ONLY]
 
+
+# A write that has something to say answers with it, in place of nothing.
+answer = client.write_data(f"{mount}/roles/user", data={"permission_boundary_arn": READ_ONLY})
+assert "permissions_boundary_arn was probably meant" in answer["warnings"][1], answer
+# The call whose answer hvac's users look at most bears it as well.
+answer = aws.configure_lease("1000h", "2000h", mount_point=mount)
+assert "cut to the mount's maximum lease TTL" in answer["warnings"][0], answer
+aws.configure_lease("30m", "12h", mount_point=mount)
+
 leases = []
 
 

@@ -40,6 +40,7 @@ mod callers;
 mod changes;
 mod clients;
 mod clusters;
+mod compatible;
 mod crashes;
 mod leases;
 mod migration;

@@ -13,7 +13,8 @@ fn assert_nothing_is_left(fixture: &Fixture) {
 
 #[test]
 fn a_wrong_root_secret_is_said_to_be_wrong() {
-    let fixture = fixture!(configured);
+    let fixture = fixture!(registered);
+    fixture.host.enable("aws");
     fixture.full_deploy_role();
     fixture.configure(
         "aws",
@@ -27,6 +28,33 @@ fn a_wrong_root_secret_is_said_to_be_wrong() {
 
     assert!(refusal.contains("SignatureDoesNotMatch"), "{refusal}");
     assert_nothing_is_left(&fixture);
+    // And it can be corrected.
+    fixture.configure("aws", &fixture.aws.root);
+    fixture.generate("deploy");
+}
+
+#[test]
+fn what_terraform_sends_after_a_rotation_loses_no_key_that_works() {
+    let fixture = fixture!(configured);
+    fixture.deploy_role();
+    let old = &fixture.aws.root;
+    let rotated = fixture
+        .host
+        .write("aws/config/rotate-root", &json!({}))
+        .succeeded();
+
+    for access_key in [&rotated["access_key"], &json!(old.access_key)] {
+        let refusal = fixture
+            .host
+            .write(
+                "aws/config/root",
+                &json!({ "access_key": access_key, "secret_key": old.secret_key }),
+            )
+            .refused(400);
+        assert!(refusal.contains("nothing was changed"), "{refusal}");
+    }
+
+    fixture.generate("deploy");
 }
 
 #[test]

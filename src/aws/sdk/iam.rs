@@ -329,7 +329,11 @@ impl Iam for SdkIam {
             .group_name(group_name.as_str())
             .policy_name(policy_name.as_str())
             .send();
-        let document = call(OPERATION, sent).await?.policy_document;
+        // AWS writes a space as %20 and a plus as %2B; others write it as forms are written.
+        let document = call(OPERATION, sent)
+            .await?
+            .policy_document
+            .replace('+', " ");
         percent_decode_str(&document)
             .decode_utf8()
             .map(Into::into)

@@ -80,12 +80,11 @@ impl Sts for SdkSts {
             .set_source_identity(request.source_identity)
             .send();
         let answer = call(OPERATION, sent).await?;
-        let user = answer
-            .assumed_role_user
-            .ok_or_else(|| incomplete(OPERATION, "assumed role user"))?;
+        // Services that are compatible leave it empty, or out.
+        let user = answer.assumed_role_user;
         Ok(AssumedRole {
             credentials: session(OPERATION, answer.credentials)?,
-            arn: Arn::from_aws(user.arn),
+            arn: Arn::from_aws(user.map(|user| user.arn).unwrap_or_default()),
         })
     }
 

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{AccessKeyId, ClientConfig, CredentialSource, Endpoint, InvalidName, Region};
+use crate::aws::{
+    AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, InvalidName, Region,
+};
+use crate::engine::as_sent::AsSent;
 use crate::engine::stored::{nanoseconds, null_as_default};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, ExposeSecret, SecretString};
 
 /// The storage key; seal-wrapped.
 pub(crate) const KEY: &str = "config/root";
+
+/// How many access keys that are no more are remembered; their owners' configurations may be old.
+const REMEMBERED_KEYS: usize = 20;
 
 /// The root configuration in the stored form of the Go engines; keys that we do not know are kept.
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,6 +57,24 @@ pub(crate) struct RootConfig {
     pub(crate) username_template: String,
     #[serde(deserialize_with = "null_as_default")]
     pub(crate) role_arn: String,
+    /// Ours: the access key that `config/rotate-root` made last, and those that it has replaced, the
+    /// last one first.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) rotated_to: String,
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) rotated_from: Vec<String>,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "AsSent::is_empty"
+    )]
+    pub(crate) as_sent: AsSent,
     #[serde(flatten)]
     pub(crate) unknown: JsonObject,
 }
@@ -77,6 +101,9 @@ impl Default for RootConfig {
             max_retries: 0,
             username_template: String::new(),
             role_arn: String::new(),
+            rotated_to: String::new(),
+            rotated_from: Vec::new(),
+            as_sent: AsSent::default(),
             unknown: JsonObject::new(),
         }
     }
@@ -105,6 +132,15 @@ impl RootConfig {
         text(self) == text(other)
     }
 
+    /// The record in which the engine itself has put the key `new` in the place of `old`.
+    #[must_use]
+    pub(crate) fn rotated(mut self, old: &AccessKeyId, new: &AccessKeyId) -> Self {
+        self.rotated_to = new.to_string();
+        self.rotated_from.insert(0, old.to_string());
+        self.rotated_from.truncate(REMEMBERED_KEYS);
+        self
+    }
+
     /// Whether requests are signed with the stored access key.
     pub(crate) fn has_access_key(&self) -> bool {
         !self.access_key.is_empty() && !self.secret_key.expose_secret().is_empty()
@@ -112,11 +148,12 @@ impl RootConfig {
 
     /// How to reach IAM with `credentials`.
     pub(crate) fn iam(&self, credentials: CredentialSource) -> Result<ClientConfig, Misconfigured> {
-        self.client(
+        let config = self.client(
             ("region", &self.region),
             ("iam_endpoint", &self.iam_endpoint),
             credentials,
-        )
+        )?;
+        Ok(signed_for_its_address(config))
     }
 
     /// How to reach STS with `credentials`: the first is the wish, the others are for when it does
@@ -139,8 +176,23 @@ impl RootConfig {
         });
         std::iter::once((region, ("sts_endpoint", self.sts_endpoint.as_str())))
             .chain(fallbacks)
-            .map(|(region, endpoint)| self.client(region, endpoint, credentials.clone()))
+            .map(|(region, endpoint)| {
+                let config = self.client(region, endpoint, credentials.clone())?;
+                // Where nobody names the region of the address, it is the one that it tells.
+                Ok(match region.0 {
+                    "region" => signed_for_its_address(config),
+                    _ => config,
+                })
+            })
             .collect()
+    }
+
+    /// Whether IAM or STS is asked at an address that is not AWS's, as of a service that is compatible.
+    pub(crate) fn elsewhere(&self) -> bool {
+        [&self.iam_endpoint, &self.sts_endpoint]
+            .into_iter()
+            .filter_map(|text| Endpoint::new(text.trim()).ok())
+            .any(|endpoint| AwsAddress::of(&endpoint).is_none())
     }
 
     /// The stored access key, or else what the process finds around it.
@@ -167,7 +219,7 @@ impl RootConfig {
         credentials: CredentialSource,
     ) -> Result<ClientConfig, Misconfigured> {
         Ok(ClientConfig {
-            region: parse(region.0, region.1, |text| Region::new(text))?,
+            region: parse(region.0, region.1, |text| Region::of_any_service(text))?,
             endpoint: parse(endpoint.0, endpoint.1, |text| Endpoint::new(text))?,
             max_retries: u32::try_from(self.max_retries).ok(),
             credentials,
@@ -217,12 +269,24 @@ pub(in crate::engine) fn parse<T>(
     text: &str,
     read: impl Fn(&str) -> Result<T, InvalidName>,
 ) -> Result<Option<T>, Misconfigured> {
+    // Another engine stored it as it was sent.
+    let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
     read(text)
         .map(Some)
         .map_err(|error| Misconfigured::field(field, error))
+}
+
+/// AWS takes only requests that are signed for the region of the address; IAM's is that where its
+/// partition keeps it.
+fn signed_for_its_address(mut config: ClientConfig) -> ClientConfig {
+    let address = config.endpoint.as_ref().and_then(AwsAddress::of);
+    if let Some(region) = address.and_then(|of| Region::new(of.signing_region()).ok()) {
+        config.region = Some(region);
+    }
+    config
 }
 
 /// A field and its text.

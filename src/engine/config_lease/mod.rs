@@ -22,6 +22,9 @@ use crate::logical::{
 
 pub(super) const KEY: &str = "config/lease";
 
+/// A shorter lease may be over before its key works everywhere.
+const SHORTEST_USE: Duration = Duration::from_secs(30);
+
 const LEASE: Field<String> = Field::new(
     "lease",
     "Lifetime of the lease of an IAM user, such as 30m or 3600 (seconds). 0 takes the mount's default.",
@@ -52,6 +55,13 @@ pub(super) fn path() -> Path<Engine> {
     Path::new("config/lease")
         .field(&LEASE)
         .field(&LEASE_MAX)
+        .misnomers(&[
+            ("ttl", "lease was probably meant"),
+            ("default_ttl", "lease was probably meant"),
+            ("default_lease_ttl", "lease was probably meant"),
+            ("max_ttl", "lease_max was probably meant"),
+            ("max_lease_ttl", "lease_max was probably meant"),
+        ])
         .on_with(
             Operation::Read,
             OperationDocs {
@@ -73,8 +83,9 @@ pub(super) fn path() -> Path<Engine> {
         .docs(PathDocs {
             synopsis: "Set how long generated IAM users live.",
             description: "`lease` is the lifetime of the lease that a client gets with an iam_user \
-                credential, `lease_max` the limit of all its renewals. Both are kept within the \
-                mount's own limits. A change counts for new leases and for later renewals. \
+                credential, `lease_max` the limit of all its renewals. Both win over the default that \
+                the mount is tuned to, now or later, and are kept within its maximum; a ttl in a \
+                request does not change them. A change counts for new leases and for later renewals. \
                 Credentials of the other types carry their lifetime in the role and the request.",
             operation_suffix: "",
         })
@@ -142,14 +153,40 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     let change = engine.lease_config.change(KEY);
     put_json(&*request.storage, KEY, &config).await?;
     drop(change);
+    let warnings = advice(&engine, &config).await;
+    Ok((!warnings.is_empty()).then(|| Response::warnings(warnings)))
+}
+
+/// What these times do not do, though they seem to.
+async fn advice(engine: &Engine, config: &LeaseConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let (lease, lease_max) = (config.lease, config.lease_max);
     if !lease_max.is_zero() && lease > lease_max {
-        return Ok(Some(Response::warnings(vec![format!(
+        warnings.push(format!(
             "lease ({}) is longer than lease_max ({}): leases end after lease_max",
             GoDuration(lease),
             GoDuration(lease_max),
-        )])));
+        ));
     }
-    Ok(None)
+    // Advice only: whether the host tells its limit is no reason to refuse the times.
+    let limit = engine.system.max_lease_ttl().await.unwrap_or_default();
+    for (field, time) in [(&LEASE, lease), (&LEASE_MAX, lease_max)] {
+        if !limit.is_zero() && time > limit {
+            warnings.push(format!(
+                "{} of {} is cut to the mount's maximum lease TTL of {}: tune the mount if it shall count",
+                field.name(),
+                GoDuration(time),
+                GoDuration(limit)
+            ));
+        }
+    }
+    if !lease.is_zero() && lease < SHORTEST_USE {
+        warnings.push(format!(
+            "lease of {} is short: AWS takes some seconds until a new access key works everywhere",
+            GoDuration(lease)
+        ));
+    }
+    warnings
 }
 
 fn required(data: &FieldData, field: &Field<String>) -> Result<String, Error> {

@@ -1,11 +1,13 @@
 //! `config/lease` as clients of both engines use it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::KEY;
 use crate::engine::testing::TestMount;
-use crate::logical::testing::StorageFault;
-use crate::logical::{Error, Operation};
+use crate::logical::testing::{StaticSystemView, StorageFault};
+use crate::logical::{Error, HostError, Operation};
 
 #[tokio::test]
 async fn both_times_are_read_as_go_writes_durations() {
@@ -121,4 +123,74 @@ async fn a_node_that_may_not_write_has_the_host_forward() {
         .await;
 
     assert!(matches!(error, Error::ReadOnly(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_field_that_nobody_knows_is_named_with_what_was_meant() {
+    let mount = TestMount::new().await;
+    let sent = json!({"lease": "1h", "lease_max": "2h", "leaseMax": "3h", "ttl": "4h"});
+
+    let warnings = mount.write("config/lease", sent).await;
+
+    assert_eq!(
+        warnings,
+        [
+            "Endpoint ignored these unrecognized parameters: [leaseMax ttl]",
+            "leaseMax has no effect: lease_max was probably meant",
+            "ttl has no effect: lease was probably meant",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_time_beyond_the_mounts_maximum_is_taken_with_a_warning() {
+    let mount = TestMount::on(StaticSystemView {
+        max_lease_ttl: Duration::from_hours(768),
+        ..StaticSystemView::default()
+    })
+    .await;
+
+    let warnings = mount
+        .write(
+            "config/lease",
+            json!({"lease": "4068h", "lease_max": "5000h"}),
+        )
+        .await;
+
+    assert_eq!(
+        warnings,
+        [
+            "lease of 4068h0m0s is cut to the mount's maximum lease TTL of 768h0m0s: tune the mount if it shall count",
+            "lease_max of 5000h0m0s is cut to the mount's maximum lease TTL of 768h0m0s: tune the mount if it shall count",
+        ]
+    );
+    let allowed = json!({"lease": "768h", "lease_max": "768h"});
+    assert_eq!(mount.write("config/lease", allowed).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lease_that_ends_before_its_key_works_everywhere_is_taken_with_a_warning() {
+    let mount = TestMount::new().await;
+
+    let warnings = mount
+        .write("config/lease", json!({"lease": "5s", "lease_max": "1h"}))
+        .await;
+
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("lease of 5s is short"),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_tell_its_limit_takes_any_time() {
+    let mount = TestMount::on(StaticSystemView {
+        limit_fault: Some(HostError::Failed("connection lost".to_owned())),
+        ..StaticSystemView::default()
+    })
+    .await;
+
+    let sent = json!({"lease": "4068h", "lease_max": "5000h"});
+    assert_eq!(mount.write("config/lease", sent).await, [""; 0]);
 }

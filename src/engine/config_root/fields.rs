@@ -100,6 +100,27 @@ pub(super) const ROTATION_POLICY: Field<String> = Field::new(
 )
 .label("Rotation policy");
 
+/// What is sent for the root configuration and is none of its fields.
+pub(super) const MISNOMERS: &[(&str, &str)] = &[
+    ("root_cert_bundle", CERTIFICATES),
+    ("ca_bundle", CERTIFICATES),
+    ("ca_cert", CERTIFICATES),
+    ("ca_certs", CERTIFICATES),
+    ("session_token", SESSION),
+    ("security_token", SESSION),
+    ("proxy", PROXY),
+    ("http_proxy", PROXY),
+    ("https_proxy", PROXY),
+    ("endpoint", "iam_endpoint and sts_endpoint are set apart"),
+    ("ttl", LEASES),
+    ("lease", LEASES),
+    ("lease_max", LEASES),
+];
+const CERTIFICATES: &str = "root certificates of your own are named by AWS_CA_BUNDLE in the environment of the plugin, as the path of a PEM file";
+const SESSION: &str = "there is no place for the credentials of a session; use the access key of an IAM user, or the environment of the plugin";
+const PROXY: &str = "a proxy is named by HTTPS_PROXY in the environment of the plugin";
+const LEASES: &str = "lifetimes are set in config/lease and in roles";
+
 pub(super) const RESPONSE: &[ResponseField] = &[
     ResponseField::new("access_key", FieldType::String, "Access key id in use"),
     ResponseField::new("region", FieldType::String, "AWS region"),

@@ -34,6 +34,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         if let Some(text) = data.get(field) {
             text.trim().clone_into(target);
         }
+        config.as_sent.note(data, field);
     }
     for (field, target) in [
         (&fields::IDENTITY_TOKEN_TTL, &mut config.identity_token_ttl),
@@ -57,6 +58,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         if let Some(list) = data.get(field) {
             *target = Some(list);
         }
+        config.as_sent.note(data, field);
     }
     if let Some(retries) = data.get(&fields::MAX_RETRIES) {
         config.max_retries = retries;
@@ -85,9 +87,12 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
 }
 
 /// An access key is one thing of two halves: a new id without its secret is refused, the same id
-/// sent again without the secret keeps it.
+/// sent again without the secret keeps it. Nobody can read the secret to send it again, so a `null`
+/// there is no wish to clear it; one for the id is, and takes the secret along.
 fn merge_access_key(config: &mut RootConfig, data: &FieldData) -> Result<(), Error> {
-    let secret = data.get(&fields::SECRET_KEY);
+    let secret = data
+        .get(&fields::SECRET_KEY)
+        .filter(|_| !data.is_null(&fields::SECRET_KEY));
     if let Some(sent) = data.get(&fields::ACCESS_KEY) {
         let id = sent.trim();
         if id.is_empty() && secret.is_none() {
@@ -98,6 +103,7 @@ fn merge_access_key(config: &mut RootConfig, data: &FieldData) -> Result<(), Err
             ));
         }
         id.clone_into(&mut config.access_key);
+        config.as_sent.note(data, &fields::ACCESS_KEY);
     }
     if let Some(secret) = secret {
         config.secret_key = secret.expose_secret().trim().into();
@@ -129,7 +135,11 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
         .iter()
         .map(|text| (fields::STS_FALLBACK_ENDPOINTS.name(), text));
     for (field, text) in regions.into_iter().chain(fallback_regions) {
-        root_config::parse(field, text, |text| Region::new(text))?;
+        if config.elsewhere() {
+            root_config::parse(field, text, |text| Region::of_any_service(text))?;
+        } else {
+            root_config::parse(field, text, |text| Region::new(text))?;
+        }
     }
     for (field, text) in endpoints.into_iter().chain(fallback_endpoints) {
         root_config::parse(field, text, |text| Endpoint::new(text))?;

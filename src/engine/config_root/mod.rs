@@ -3,6 +3,8 @@
 mod fields;
 mod host;
 mod merge;
+mod overwrite;
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +17,9 @@ pub(crate) use super::clients::root_config::{KEY, RootConfig};
 use super::{Engine, usernames};
 use crate::framework::{Answer, FieldData, OperationDocs, Path, PathDocs};
 use crate::logical::{Error, Operation, Request, Response};
+
+/// With the pauses between them, more tries take longer than any request waits.
+const MOST_RETRIES: i64 = 10;
 
 pub(super) fn path() -> Path<Engine> {
     let write_docs = OperationDocs {
@@ -42,6 +47,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::ROTATION_PERIOD)
         .field(&fields::DISABLE_AUTOMATED_ROTATION)
         .field(&fields::ROTATION_POLICY)
+        .misnomers(fields::MISNOMERS)
         .on_with(
             Operation::Read,
             OperationDocs {
@@ -61,7 +67,9 @@ pub(super) fn path() -> Path<Engine> {
                 root user is never needed. Rotate them after writing (config/rotate-root), so that \
                 nobody else knows them. Without access_key and secret_key the engine uses what it \
                 finds in the server's environment: variables, a web identity file, the container's \
-                or the instance's role. A write changes the fields that it names and keeps the \
+                or the instance's role. Without iam_endpoint and sts_endpoint, IAM is asked at \
+                https://iam.amazonaws.com and STS at https://sts.<region>.amazonaws.com, or where \
+                the partition of the region has them. A write changes the fields that it names and keeps the \
                 others; secret_key is never shown.",
             operation_suffix: "",
         })
@@ -75,7 +83,7 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
     let Some(config) = RootConfig::load(&*request.storage).await? else {
         return Ok(None);
     };
-    let data = json!({
+    let shown = json!({
         "access_key": config.access_key,
         "region": config.region,
         "iam_endpoint": config.iam_endpoint,
@@ -94,8 +102,15 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
         "rotation_policy": config.rotation_policy,
         "disable_automated_rotation": config.disable_automated_rotation,
     });
-    match data {
-        Value::Object(data) => Ok(Some(Response::data(data))),
+    match shown {
+        Value::Object(data) => Ok(Some(Response::data(
+            data.into_iter()
+                .map(|(name, used)| {
+                    let shown = config.as_sent.show(&name, used);
+                    (name, shown)
+                })
+                .collect(),
+        ))),
         _ => Ok(None),
     }
 }
@@ -103,7 +118,7 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
 async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let change = engine.clients.begin_change().await;
     let stored = RootConfig::load(&*request.storage).await?;
-    let config = merge::merge(stored, &data)?;
+    let config = merge::merge(stored.clone(), &data)?;
     merge::check(&config)?;
     merge::check_rotation_fields(&data)?;
     // A template that another engine stored must not keep other fields from being written.
@@ -121,10 +136,20 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     } else {
         host::try_identity_token(&engine, &config).await?;
     }
+    if let Some(stored) = &stored {
+        warnings.extend(overwrite::check(&engine, &request, stored, &config).await?);
+    }
     if config.access_key.starts_with("ASIA") {
         warnings.push(
             "access_key is of a session, and there is no place here for the session token that AWS asks for with it; use the access key of an IAM user".to_owned(),
         );
+    }
+    warnings.extend(places::warnings(&config, &data));
+    if config.max_retries > MOST_RETRIES && data.get(&fields::MAX_RETRIES).is_some() {
+        warnings.push(format!(
+            "max_retries of {} is more than fits into the time of a request: it ends before, with the last reason",
+            config.max_retries
+        ));
     }
     host::update_rotation_job(&engine, &request, &config).await?;
     change.store(&*request.storage, &config).await?;

@@ -17,15 +17,15 @@ pub(super) async fn generate(
     let storage = &*request.storage;
     let role_arn = choose_role_arn(asked)?;
     let policies = SessionPolicies::of_role(engine, request, asked).await?;
-    let mut warnings = Vec::new();
     if policies.is_empty() && !asked.role.iam_groups().is_empty() {
-        warnings.push(
-            "nothing narrows the session: the groups in iam_groups of the role have no policies"
-                .to_owned(),
-        );
+        // Whoever emptied the groups wanted less to be allowed, not all that the AWS role may do.
+        return Err(Error::invalid(
+            "nothing would narrow the session: the groups in iam_groups of the role have no policies",
+        ));
     }
     let clients = engine.clients.get(storage).await?;
     let name = session_name(engine, &clients, asked)?;
+    let warnings = Vec::from_iter(other_name(asked, &name));
     let lifetime = Lifetime::of(engine, asked).await?;
     let sts = clients.sts(&request.caller).await?;
     let assumed = sts
@@ -70,7 +70,8 @@ fn choose_role_arn(asked: &Asked) -> Result<Arn, Error> {
             ))
         })?,
     };
-    Arn::new(chosen).map_err(|error| asked.invalid("role_arns", &error))
+    // AWS says what it thinks of it, and another service may take it.
+    Arn::of_any_service(chosen).map_err(|error| asked.invalid("role_arns", &error))
 }
 
 /// The request's name, made to fit AWS, or one of the template.
@@ -89,4 +90,15 @@ fn session_name(
     name.truncate(usernames::MAX_IAM_NAME);
     RoleSessionName::new(name)
         .map_err(|error| Error::invalid(format!("role_session_name: {error}")))
+}
+
+/// A warning of a session that is not named as the request wished.
+fn other_name(asked: &Asked, name: &RoleSessionName) -> Option<String> {
+    let wished = &asked.role_session_name;
+    (!wished.is_empty() && wished != name.as_str()).then(|| {
+        format!(
+            "role_session_name is {name} in AWS: it takes at most {} letters, digits and _+=,.@- there",
+            usernames::MAX_IAM_NAME
+        )
+    })
 }

@@ -28,7 +28,10 @@ impl SessionPolicies {
         let mut arns = role
             .policy_arns()
             .iter()
-            .map(|text| Arn::new(text).map_err(|error| asked.invalid("policy_arns", &error)))
+            .map(|text| {
+                // AWS says what it thinks of it, and another service may take it.
+                Arn::of_any_service(text).map_err(|error| asked.invalid("policy_arns", &error))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let mut document = role.policy_document.clone();
         let groups = role

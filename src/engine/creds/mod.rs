@@ -20,9 +20,11 @@ pub(super) use lease::access_keys;
 use super::Engine;
 use super::roles::{self, CredentialType, RoleName, RoleRecord};
 use crate::aws::InvalidName;
+use crate::engine::config_lease::LeaseConfig;
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
 };
+use crate::go_duration::GoDuration;
 use crate::logical::{Error, Operation, Request};
 
 /// Lifetime of a session when neither request nor role name one.
@@ -111,8 +113,9 @@ pub(super) fn path() -> Path<Engine> {
         )
         .docs(PathDocs {
             synopsis: "Get AWS credentials for a role.",
-            description: "Every read gives new credentials with a lease of their own. Revoking the \
-                lease removes an IAM user at once, with its key and all that is attached to it; \
+            description: "Every read gives new credentials with a lease of their own. An IAM user's \
+                lease has the times of config/lease, which win over those that the mount is tuned \
+                to, and the mount's where there are none. Revoking the lease removes an IAM user at once, with its key and all that is attached to it; \
                 sessions of STS cannot be called back and end by themselves. AWS needs some \
                 seconds until a new IAM user's key works everywhere. Both prefixes do the same, \
                 but for roles from before credential_type.",
@@ -179,6 +182,15 @@ async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Ans
         .map_err(|error| Error::from(error).context("error retrieving role"))?
         .ok_or_else(|| Error::invalid(format!("Role {:?} not found", role_name.as_str())))?;
     let credential_type = choose_type(&role, request.path.starts_with("sts/"))?;
+    // A role that an older version or another engine stored.
+    let beyond = role.beyond_aws(credential_type);
+    if !beyond.is_empty() {
+        return Err(Error::invalid(format!(
+            "role {:?} can give no credentials: {}",
+            role_name.as_str(),
+            beyond.join("; ")
+        )));
+    }
     let asked = Asked {
         role_name,
         role,
@@ -197,10 +209,24 @@ async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Ans
         }
         CredentialType::SessionToken => session_token::generate(&engine, &request, &asked).await,
     }?;
-    response
-        .warnings
-        .extend(asked.without_effect(credential_type));
+    if let Some(mut warning) = asked.without_effect(credential_type) {
+        if credential_type == CredentialType::IamUser && asked.ttl.is_some() {
+            warning.push_str(&lease_origin(&engine, &request).await);
+        }
+        response.warnings.push(warning);
+    }
     Ok(Some(response))
+}
+
+/// Where an IAM user's lease has its time from, for a client that wished for another one.
+async fn lease_origin(engine: &Engine, request: &Request) -> String {
+    match LeaseConfig::load(engine, &*request.storage).await {
+        Ok(config) if !config.options().ttl.is_zero() => format!(
+            "; the lease of {} is set in config/lease",
+            GoDuration(config.options().ttl)
+        ),
+        _ => "; the lease is the mount's default, because config/lease sets none".to_owned(),
+    }
 }
 
 /// The role's type. A role of before `credential_type` may have two, and then the prefix chooses;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{CredentialType, RoleRecord};
+use crate::aws::{Arn, Partition};
 use crate::engine::Engine;
 use crate::engine::config_root::RootConfig;
 use crate::go_duration::GoDuration;
-use crate::logical::Storage;
 
 /// The shortest session that AWS gives, of any kind.
 const SHORTEST_SESSION: Duration = Duration::from_mins(15);
@@ -16,25 +16,54 @@ const LONGEST_ROLE_SESSION: Duration = Duration::from_hours(12);
 const LONGEST_USER_SESSION: Duration = Duration::from_hours(36);
 /// The longest session of a role that is assumed from another role's session.
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_hours(1);
-/// AWS's limit of a session policy, and of all inline policies of a user together.
-const MAX_DOCUMENT: usize = 2048;
-/// AWS's limit of the managed policies that narrow a session.
-const MAX_SESSION_POLICIES: usize = 10;
 
 /// Warnings for the role.
-pub(super) async fn on(engine: &Engine, storage: &dyn Storage, role: &RoleRecord) -> Vec<String> {
+pub(super) async fn on(
+    engine: &Engine,
+    root: Option<&RootConfig>,
+    role: &RoleRecord,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     unused_fields(role, &mut warnings);
-    sizes(role, &mut warnings);
+    role.near_the_limits(&mut warnings);
     // The times are advice only: whether the host tells its own is no reason to refuse the role.
     let mount_limit = engine.system.max_lease_ttl().await.ok();
     lifetimes(role, mount_limit, &mut warnings);
-    if let Ok(Some(root)) = RootConfig::load(storage).await
-        && !root.has_access_key()
-    {
-        engine_sessions(role, &mut warnings);
+    if let Some(root) = root {
+        if !root.has_access_key() {
+            engine_sessions(role, &mut warnings);
+        }
+        if !root.elsewhere() {
+            partitions(root, role, &mut warnings);
+        }
     }
     warnings
+}
+
+/// ARNs of another part of AWS than the engine's own, which knows nothing of them.
+fn partitions(root: &RootConfig, role: &RoleRecord, warnings: &mut Vec<String>) {
+    let Some(own) = Partition::of_region(root.region.trim()) else {
+        return;
+    };
+    let boundary = std::slice::from_ref(&role.permissions_boundary_arn);
+    for (field, arns) in [
+        ("policy_arns", role.policy_arns()),
+        ("role_arns", role.role_arns()),
+        ("permissions_boundary_arn", boundary),
+    ] {
+        let foreign = arns
+            .iter()
+            .filter_map(|text| Arn::new(text).ok())
+            .find(|arn| arn.partition() != own.name());
+        if let Some(arn) = foreign {
+            warnings.push(format!(
+                "{field}: {arn} is of the partition {}, and the region {} in config/root of {}, where nobody knows it",
+                arn.partition(),
+                root.region.trim(),
+                own.name()
+            ));
+        }
+    }
 }
 
 fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {
@@ -42,6 +71,11 @@ fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {
     if has(CredentialType::IamUser) && role.has_no_permissions() {
         warnings.push(
             "role gives IAM users without any permission: it has no policy_arns, policy_document or iam_groups".to_owned(),
+        );
+    }
+    if has(CredentialType::AssumedRole) && role.role_arns().is_empty() {
+        warnings.push(
+            "role gives no credentials: it has no role_arns, and an assumed_role needs a role to assume".to_owned(),
         );
     }
     let has_tags = role.iam_tags.as_ref().is_some_and(|tags| !tags.is_empty());
@@ -64,21 +98,6 @@ fn unused_fields(role: &RoleRecord, warnings: &mut Vec<String>) {
                 role.credential_types.join(",")
             ));
         }
-    }
-}
-
-fn sizes(role: &RoleRecord, warnings: &mut Vec<String>) {
-    let document = role.policy_document.chars().count();
-    if document > MAX_DOCUMENT {
-        warnings.push(format!(
-            "policy_document has {document} characters, and AWS takes at most {MAX_DOCUMENT}: put it into a managed policy and name that in policy_arns"
-        ));
-    }
-    let arns = role.policy_arns().len();
-    if arns > MAX_SESSION_POLICIES && !role.is(CredentialType::IamUser) {
-        warnings.push(format!(
-            "policy_arns has {arns} policies, and AWS takes at most {MAX_SESSION_POLICIES} for a session"
-        ));
     }
 }
 

@@ -1,16 +1,12 @@
 //! What a role must be to be stored: everything that can never work is found here, all of it at
 //! once, each mistake naming its field.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::legacy::split_arn;
-use super::{CredentialType, RoleName, RoleRecord};
+use super::{CredentialType, RoleName, RoleRecord, tag_rules};
 use crate::aws::{Arn, GroupName, InvalidName, MfaSerialNumber, PolicyName};
 
-/// AWS's limits of tags on a user or a session.
-const MAX_TAGS: usize = 50;
-const MAX_TAG_KEY: usize = 128;
-const MAX_TAG_VALUE: usize = 256;
 /// AWS's limit of a path, both slashes included.
 const MAX_PATH: usize = 512;
 /// AWS's limits of an external id.
@@ -21,6 +17,7 @@ const EXTERNAL_ID_LENGTHS: std::ops::RangeInclusive<usize> = 2..=1224;
 pub(super) struct Problems {
     texts: Vec<String>,
     misfits: BTreeSet<&'static str>,
+    doubts: Vec<String>,
 }
 
 impl Problems {
@@ -31,6 +28,11 @@ impl Problems {
     /// One sentence for each mistake.
     pub(super) fn texts(&self) -> &[String] {
         &self.texts
+    }
+
+    /// What AWS refuses, where it is not AWS that is asked.
+    pub(super) fn into_doubts(self) -> Vec<String> {
+        self.doubts
     }
 
     /// The fields that have a value and do not go with the credential type.
@@ -49,14 +51,18 @@ impl Problems {
 }
 
 impl RoleRecord {
-    /// Everything that is wrong with the role.
-    pub(super) fn problems(&self, name: &RoleName) -> Problems {
+    /// Everything that is wrong with the role; `elsewhere` when it is not AWS that is asked.
+    pub(super) fn problems(&self, name: &RoleName, elsewhere: bool) -> Problems {
         let mut problems = Problems::default();
         self.check_types(&mut problems);
         self.check_ttls(&mut problems);
         self.check_iam_user_fields(name, &mut problems);
         self.check_session_fields(&mut problems);
+        self.check_arns(elsewhere, &mut problems);
         self.check_values(&mut problems);
+        for of in self.types() {
+            problems.texts.extend(self.beyond_aws(of));
+        }
         problems
     }
 
@@ -82,7 +88,7 @@ impl RoleRecord {
         ] {
             if !ttl.is_zero() && !sts {
                 problems.add_misfit(field, format!(
-                    "{field} parameter only valid for assumed_role, federation_token, and session_token credential types"
+                    "{field} parameter only valid for assumed_role, federation_token, and session_token credential types (the lease of an iam_user has the times of config/lease, else the mount's)"
                 ));
             }
         }
@@ -162,9 +168,6 @@ impl RoleRecord {
                 );
             }
         }
-        if assumed_role && self.role_arns().is_empty() {
-            problems.add("role_arns is missing: an assumed_role credential needs a role to assume");
-        }
         if self.credential_types == [CredentialType::FederationToken.as_str()]
             && self.has_no_permissions()
         {
@@ -172,17 +175,31 @@ impl RoleRecord {
         }
     }
 
+    fn check_arns(&self, elsewhere: bool, problems: &mut Problems) {
+        let policies = self
+            .policy_arns()
+            .iter()
+            .map(|text| ("policy_arns", "policy", text));
+        let roles = self
+            .role_arns()
+            .iter()
+            .map(|text| ("role_arns", "role", text));
+        for (field, kind, text) in policies.chain(roles) {
+            let Err(reason) = check_iam_arn(text, kind) else {
+                continue;
+            };
+            let problem = format!("{field}: {text:?}: {reason}");
+            if elsewhere && Arn::of_any_service(text).is_ok() {
+                problems
+                    .doubts
+                    .push(format!("{problem}; AWS would refuse it"));
+            } else {
+                problems.add(problem);
+            }
+        }
+    }
+
     fn check_values(&self, problems: &mut Problems) {
-        for text in self.policy_arns() {
-            if let Err(reason) = check_policy_arn(text) {
-                problems.add(format!("policy_arns: {text:?}: {reason}"));
-            }
-        }
-        for text in self.role_arns() {
-            if let Err(reason) = check_iam_arn(text, "role") {
-                problems.add(format!("role_arns: {text:?}: {reason}"));
-            }
-        }
         let mut check = |field: &str, result: Result<(), InvalidName>| {
             if let Err(error) = result {
                 problems.add(format!("{field}: {error}"));
@@ -203,58 +220,15 @@ impl RoleRecord {
                 EXTERNAL_ID_LENGTHS.end(),
             ));
         }
-        for (field, tags) in [
+        for (field, set) in [
             ("iam_tags", &self.iam_tags),
             ("session_tags", &self.session_tags),
         ] {
-            for problem in tags.iter().flat_map(check_tags) {
+            for problem in set.iter().flat_map(tag_rules::problems) {
                 problems.add(format!("{field}: {problem}"));
             }
         }
     }
-}
-
-/// AWS's rules for the tags of a user and of a session, which are the same.
-fn check_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let mut problems = Vec::new();
-    if tags.len() > MAX_TAGS {
-        problems.push(format!(
-            "{} tags, and AWS takes at most {MAX_TAGS}",
-            tags.len()
-        ));
-    }
-    let mut seen = BTreeSet::new();
-    for (key, value) in tags {
-        if !seen.insert(key.to_lowercase()) {
-            problems.push(format!(
-                "key {key:?} is there twice, because AWS does not tell upper case from lower case"
-            ));
-        }
-        if key.is_empty() || key.chars().count() > MAX_TAG_KEY {
-            problems.push(format!(
-                "key {key:?} must have 1 to {MAX_TAG_KEY} characters"
-            ));
-        }
-        if key.to_lowercase().starts_with("aws:") {
-            problems.push(format!("key {key:?} begins with aws:, which is AWS's own"));
-        }
-        if value.chars().count() > MAX_TAG_VALUE {
-            problems.push(format!(
-                "value of {key:?} must have at most {MAX_TAG_VALUE} characters"
-            ));
-        }
-        if !key.chars().chain(value.chars()).all(is_tag_character) {
-            problems.push(format!(
-                "{key:?} must consist of letters, digits, spaces and _.:/=+-@, and so must its value"
-            ));
-        }
-    }
-    problems
-}
-
-/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
-fn is_tag_character(c: char) -> bool {
-    c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c)
 }
 
 /// `/`, or `/` + up to 510 visible characters + `/`.
@@ -354,46 +328,5 @@ mod tests {
         for id in ["", "x", "a b", "ä_ä", "a\n", &"x".repeat(1225)] {
             assert!(!is_external_id(id), "{id}");
         }
-    }
-
-    #[test]
-    fn tags_keep_the_rules_of_aws() {
-        let check =
-            |key: &str, value: &str| check_tags(&[(key.to_owned(), value.to_owned())].into());
-
-        for (key, value) in [
-            ("team", "platform"),
-            ("Straße 1", "größe=2/3"),
-            ("k", ""),
-            (&"k".repeat(128), &"v".repeat(256)),
-        ] {
-            assert_eq!(check(key, value), [""; 0], "{key}={value}");
-        }
-        for (key, value, reason) in [
-            ("", "v", "1 to 128 characters"),
-            (&"k".repeat(129), "v", "1 to 128 characters"),
-            ("k", &"v".repeat(257), "at most 256 characters"),
-            ("AWS:x", "v", "AWS's own"),
-            ("a#b", "v", "\"a#b\" must consist of"),
-            ("k", "a\tb", "and so must its value"),
-        ] {
-            let problems = check(key, value);
-            assert_eq!(problems.len(), 1, "{problems:?}");
-            assert!(problems[0].contains(reason), "{problems:?}");
-        }
-    }
-
-    #[test]
-    fn tags_are_at_most_fifty_and_differ_by_more_than_case() {
-        let many = (0..51).map(|n| (n.to_string(), String::new())).collect();
-        assert_eq!(check_tags(&many), ["51 tags, and AWS takes at most 50"]);
-
-        let twice = ["Team", "team"].map(|key| (key.to_owned(), String::new()));
-        let problems = check_tags(&twice.into());
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(
-            problems[0].contains("\"team\" is there twice"),
-            "{problems:?}"
-        );
     }
 }

@@ -16,7 +16,7 @@ pub(super) const CREDENTIAL_TYPE: Field<String> = Field::new(
 .label("Credential Type");
 pub(super) const ROLE_ARNS: Field<Vec<String>> = Field::new(
     "role_arns",
-    "ARNs of the AWS roles that may be assumed. assumed_role only, which needs at least one.",
+    "ARNs of the AWS roles that may be assumed. assumed_role only, which gives no credentials without one.",
 )
 .label("Role ARNs");
 pub(super) const POLICY_ARNS: Field<Vec<String>> = Field::new(
@@ -56,11 +56,13 @@ pub(super) const DEFAULT_STS_TTL: Field<Duration> = Field::new(
     "default_sts_ttl",
     "Lifetime of a session when the request names none; an hour if not set. Not for iam_user.",
 )
+.null_clears()
 .label("Default STS TTL");
 pub(super) const MAX_STS_TTL: Field<Duration> = Field::new(
     "max_sts_ttl",
     "Longest lifetime of a session; the mount's maximum lease TTL if not set. Not for iam_user.",
 )
+.null_clears()
 .label("Max STS TTL");
 pub(super) const PERMISSIONS_BOUNDARY_ARN: Field<String> = Field::new(
     "permissions_boundary_arn",
@@ -82,6 +84,29 @@ pub(super) const ARN: Field<String> =
     Field::new("arn", "Use role_arns or policy_arns.").deprecated();
 pub(super) const POLICY: Field<PolicyText> =
     Field::new("policy", "Use policy_document.").deprecated();
+
+/// What is sent for a role and is none of its fields.
+pub(super) const MISNOMERS: &[(&str, &str)] = &[
+    ("ttl", LIFETIMES),
+    ("default_ttl", LIFETIMES),
+    ("max_ttl", LIFETIMES),
+    ("lease", LIFETIMES),
+    ("lease_max", LIFETIMES),
+    ("groups", "iam_groups was probably meant"),
+    ("policies", "policy_arns was probably meant"),
+    (
+        "tags",
+        "iam_tags are for an iam_user, session_tags for an assumed_role",
+    ),
+    ("session_name", OF_THE_REQUEST),
+    ("role_session_name", OF_THE_REQUEST),
+    ("mfa_code", OF_THE_REQUEST),
+    ("region", OF_THE_ENGINE),
+    ("username_template", OF_THE_ENGINE),
+];
+const LIFETIMES: &str = "default_sts_ttl and max_sts_ttl are the lifetimes of sessions; the lease of an iam_user has those of config/lease, else the mount's";
+const OF_THE_REQUEST: &str = "it belongs to a request for credentials, not to the role";
+const OF_THE_ENGINE: &str = "it is set for all roles in config/root";
 
 /// What a list answers.
 pub(super) const LIST_RESPONSE: &[ResponseField] = &[ResponseField::new(

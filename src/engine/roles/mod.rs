@@ -4,7 +4,9 @@ mod advice;
 mod check;
 mod fields;
 mod legacy;
+mod limits;
 mod record;
+mod tag_rules;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -121,6 +123,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::MFA_SERIAL_NUMBER)
         .field(&fields::ARN)
         .field(&fields::POLICY)
+        .misnomers(fields::MISNOMERS)
         .on_with(
             Operation::Read,
             OperationDocs {
@@ -201,7 +204,14 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
         shown["invalid_data"] = Value::from(role.invalid_data.as_str());
     }
     match shown {
-        Value::Object(data) => Ok(Some(Response::data(data))),
+        Value::Object(data) => Ok(Some(Response::data(
+            data.into_iter()
+                .map(|(name, used)| {
+                    let shown = role.as_sent.show(&name, used);
+                    (name, shown)
+                })
+                .collect(),
+        ))),
         _ => Ok(None),
     }
 }

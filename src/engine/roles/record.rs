@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{CredentialType, RoleName, legacy};
 use crate::aws::Tag;
 use crate::engine::Engine;
+use crate::engine::as_sent::AsSent;
 use crate::engine::stored::{nanoseconds, null_as_default};
 use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
 
@@ -53,6 +54,12 @@ pub(crate) struct RoleRecord {
     pub(crate) permissions_boundary_arn: String,
     #[serde(deserialize_with = "null_as_default")]
     pub(crate) mfa_serial_number: String,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "AsSent::is_empty"
+    )]
+    pub(super) as_sent: AsSent,
     #[serde(flatten)]
     pub(crate) unknown: JsonObject,
 }

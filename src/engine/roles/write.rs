@@ -14,6 +14,7 @@ use super::fields::{
 use super::record::load_locked;
 use super::{RoleRecord, advice, legacy};
 use crate::engine::Engine;
+use crate::engine::config_root::RootConfig;
 use crate::framework::{Answer, Field, FieldData, FieldType, FieldValue};
 use crate::logical::{Error, Request, Response};
 
@@ -61,11 +62,15 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
         role.prohibit_flexible_cred_path = false;
     }
 
-    let problems = role.problems(&name);
+    // Advice only, and whether a check counts: not to know is no reason to refuse the role.
+    let root = RootConfig::load(storage).await.ok().flatten();
+    let elsewhere = root.as_ref().is_some_and(RootConfig::elsewhere);
+    let problems = role.problems(&name, elsewhere);
     if !problems.is_empty() {
         return Err(refusal(&problems, &sent));
     }
-    warnings.extend(advice::on(&engine, storage, &role).await);
+    warnings.extend(problems.into_doubts());
+    warnings.extend(advice::on(&engine, root.as_ref(), &role).await);
     role.store(storage, &name).await?;
     Ok((!warnings.is_empty()).then(|| Response::warnings(warnings)))
 }
@@ -89,10 +94,13 @@ fn refusal(problems: &Problems, sent: &[&str]) -> Error {
     Error::invalid(text)
 }
 
-/// The fields of today that were sent.
+/// The fields of today that were sent with a value.
 fn sent(data: &FieldData) -> Vec<&'static str> {
     fn name<T: FieldValue>(data: &FieldData, field: &Field<T>) -> Option<&'static str> {
-        data.get(field).map(|_| field.name())
+        (!data.is_null(field))
+            .then(|| data.get(field))
+            .flatten()
+            .map(|_| field.name())
     }
     [
         name(data, &CREDENTIAL_TYPE),
@@ -125,21 +133,28 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
                 .into_iter()
                 .collect();
         }
+        role.as_sent.note(data, &CREDENTIAL_TYPE);
     }
     for (field, target) in [
         (&ROLE_ARNS, &mut role.role_arns),
         (&POLICY_ARNS, &mut role.policy_arns),
         (&IAM_GROUPS, &mut role.iam_groups),
     ] {
-        if let Some(list) = data.get(field) {
+        if data.is_null(field) {
+            // One that was never set reads `null`, which a form sends back.
+            *target = target.as_ref().map(|_| Vec::new());
+        } else if let Some(list) = data.get(field) {
             *target = Some(list);
         }
+        role.as_sent.note(data, field);
     }
     for (field, target) in [
         (&IAM_TAGS, &mut role.iam_tags),
         (&SESSION_TAGS, &mut role.session_tags),
     ] {
-        if let Some(tags) = data.get(field) {
+        if data.is_null(field) {
+            *target = None;
+        } else if let Some(tags) = data.get(field) {
             *target = Some(tags);
         }
     }
@@ -153,8 +168,9 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
         (&MFA_SERIAL_NUMBER, &mut role.mfa_serial_number),
     ] {
         if let Some(text) = data.get(field) {
-            *target = text;
+            text.trim().clone_into(target);
         }
+        role.as_sent.note(data, field);
     }
     for (field, target) in [
         (&DEFAULT_STS_TTL, &mut role.default_sts_ttl),

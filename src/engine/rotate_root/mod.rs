@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
 pub(super) use unfinished::{KIND, roll_back};
@@ -105,7 +105,7 @@ async fn rotate(engine: &Engine, request: &Request) -> Result<Response, Error> {
         .map_err(|error| Error::invalid(format!("access_key in config/root: {error}")))?;
     in_time(caller)?;
     let iam = clients.iam.for_request(Class::Issue, caller).beginning();
-    let sts = timeout(a_look(caller), clients.sts_accepts_us(caller));
+    let sts = timeout_at(caller.a_look_by(), clients.sts_accepts_us(caller));
     let (user, accepted) = join!(iam.get_user(None), sts);
     let user = user.map_err(|error| refused("error calling GetUser", &error))?;
     let user_name = user.user_name.ok_or_else(|| {
@@ -155,11 +155,6 @@ async fn list_keys(iam: &dyn Iam, user_name: &UserName) -> Result<Option<Vec<Str
     }
 }
 
-/// How long STS may take to say whether it accepts a key. It may be out of reach for good reason.
-fn a_look(caller: &Caller) -> std::time::Duration {
-    (caller.answer_by() - caller.began()) / 10
-}
-
 /// The WAL entry of a rotation.
 #[derive(Debug, Serialize, Deserialize)]
 struct RootRotation {
@@ -193,7 +188,7 @@ impl RootUser<'_> {
             if !self.known_to_sts {
                 return Ok(());
             }
-            match timeout(a_look(caller), next.sts_accepts_us(caller)).await {
+            match timeout_at(caller.a_look_by(), next.sts_accepts_us(caller)).await {
                 Ok(Err(refusal)) => Err(refusal),
                 // Only a clear no counts: STS may be out of reach for a while.
                 _ => Ok(()),
@@ -254,7 +249,7 @@ impl Owner for RootUser<'_> {
         let next = self.engine.clients.connect(RootConfig {
             access_key: key.access_key_id.to_string(),
             secret_key: key.secret_access_key.clone(),
-            ..self.root.clone()
+            ..self.root.clone().rotated(&self.old_id, &key.access_key_id)
         })?;
         self.wait_for(&next, caller).await?;
         self.next = Some(next);

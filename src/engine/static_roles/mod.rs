@@ -194,6 +194,14 @@ pub(super) fn path() -> Path<Engine> {
         .field(&EXTERNAL_ID)
         .field(&SINGLE_KEY)
         .field(&delete::FORCE)
+        .misnomers(&[
+            ("ttl", "rotation_period was probably meant"),
+            ("period", "rotation_period was probably meant"),
+            ("user", "username was probably meant"),
+            ("role_arn", "assume_role_arn was probably meant"),
+            ("rotation_schedule", "the key is rotated by rotation_period"),
+            ("rotation_window", "the key is rotated by rotation_period"),
+        ])
         .on_with(
             Operation::Read,
             OperationDocs {
@@ -286,7 +294,7 @@ fn answer(role: StaticRole, warnings: Vec<String>) -> Response {
     Response {
         data: data
             .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
+            .map(|(key, value)| (key.to_owned(), role.as_sent.show(key, value)))
             .collect(),
         warnings,
         ..Response::default()

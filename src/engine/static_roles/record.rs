@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::accounts::CrossAccount;
 use crate::aws::UserName;
+use crate::engine::as_sent::AsSent;
 use crate::engine::stored::{nanoseconds, null_as_default};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, SecretString};
@@ -33,6 +34,12 @@ pub(super) struct StaticRole {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub(super) single_key: bool,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "AsSent::is_empty"
+    )]
+    pub(super) as_sent: AsSent,
     #[serde(flatten)]
     pub(super) unknown: JsonObject,
 }

@@ -117,6 +117,14 @@ fn merge(name: &str, before: Option<&StaticRole>, data: &FieldData) -> Result<St
         role.single_key = single_key;
     }
     role.account = merge_account(role.account, data).complete(name)?;
+    for field in [
+        &USERNAME,
+        &ASSUME_ROLE_ARN,
+        &ASSUME_ROLE_SESSION_NAME,
+        &EXTERNAL_ID,
+    ] {
+        role.as_sent.note(data, field);
+    }
     Ok(role)
 }
 

@@ -20,6 +20,7 @@ fn the_tests_that_the_table_of_conformance_names_are_there() {
         // A module of its own, or the tests at the end of a file.
         let files = [
             Some(format!("{path}.rs")),
+            Some(format!("{path}/mod.rs")),
             path.strip_suffix("/tests").map(|path| format!("{path}.rs")),
         ];
         let found = files.into_iter().flatten().any(|file| {

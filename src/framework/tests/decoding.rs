@@ -1,13 +1,15 @@
 //! What clients may send for each type of field, and what it is taken for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::Mount;
-use crate::framework::FieldValue;
+use super::{Mount, object};
+use crate::framework::{Field, FieldData, FieldValue};
 use crate::logical::{Error, Operation};
+use crate::secret::{ExposeSecret, SecretString};
 
 /// Decodes a JSON text as a request's body is decoded.
 fn decode<T: FieldValue>(json: &str) -> Result<T, String> {
@@ -239,20 +241,47 @@ fn pairs_may_come_as_an_object_or_a_list_or_one_pair() {
 }
 
 #[tokio::test]
-async fn a_null_counts_as_not_sent_for_every_type() {
-    let mount = Mount::new();
-    let nulls = json!({
-        "currency": null, "printer_key": null, "limit": null, "strict": null,
-        "lifetime": null, "shops": null, "labels": null, "maximum": null, "unknown": null,
-    });
+async fn a_null_clears_every_field_but_a_duration_which_counts_as_not_sent() {
+    const NAME: Field<String> = Field::new("name", "");
+    const CURRENCY: Field<String> = Field::new("currency", "").default(|| "EUR".to_owned());
+    const KEY: Field<SecretString> = Field::new("key", "");
+    const LIMIT: Field<i64> = Field::new("limit", "");
+    const STRICT: Field<bool> = Field::new("strict", "");
+    const SHOPS: Field<Vec<String>> = Field::new("shops", "");
+    const LABELS: Field<BTreeMap<String, String>> = Field::new("labels", "");
+    const LIFETIME: Field<Duration> = Field::new("lifetime", "");
+    const PAUSE: Field<Duration> = Field::new("pause", "").null_clears();
+    const ABSENT: Field<String> = Field::new("absent", "");
+    let fields = [
+        NAME.schema(),
+        CURRENCY.schema(),
+        KEY.schema(),
+        LIMIT.schema(),
+        STRICT.schema(),
+        SHOPS.schema(),
+        LABELS.schema(),
+        LIFETIME.schema(),
+        PAUSE.schema(),
+        ABSENT.schema(),
+    ];
+    let nulls = object(json!({
+        "name": null, "currency": null, "key": null, "limit": null, "strict": null,
+        "shops": null, "labels": null, "lifetime": null, "pause": null,
+    }));
 
-    let answer = mount
-        .send(Operation::Update, "config", nulls)
-        .await
-        .unwrap();
+    let data = FieldData::decode(nulls, Vec::new(), Arc::new(fields)).unwrap();
 
-    assert_eq!(answer, None);
-    assert_eq!(mount.journal(), ["config EUR 0 None"]);
+    assert_eq!(data.get(&NAME), Some(String::new()));
+    assert_eq!(data.get(&CURRENCY), Some("EUR".to_owned()));
+    assert_eq!(data.get(&KEY).unwrap().expose_secret(), "");
+    assert_eq!(data.get(&LIMIT), Some(0));
+    assert_eq!(data.get(&STRICT), Some(false));
+    assert_eq!(data.get(&SHOPS), Some(Vec::new()));
+    assert_eq!(data.get(&LABELS), Some(BTreeMap::new()));
+    assert_eq!(data.get(&LIFETIME), None);
+    assert_eq!(data.get(&PAUSE), Some(Duration::ZERO));
+    assert_eq!(data.get(&ABSENT), None);
+    assert!(data.is_null(&NAME) && data.is_null(&LIFETIME) && !data.is_null(&ABSENT));
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ async fn fields_that_the_path_does_not_know_are_named_in_a_warning() {
 }
 
 #[tokio::test]
-async fn warnings_follow_those_of_the_engine_and_are_lost_on_an_empty_answer() {
+async fn warnings_follow_those_of_the_engine() {
     let mount = Mount::new();
 
     let answer = mount
@@ -156,11 +156,49 @@ async fn warnings_follow_those_of_the_engine_and_are_lost_on_an_empty_answer() {
             "Endpoint ignored these unrecognized parameters: [unknown]"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_write_that_answers_nothing_else_still_names_what_it_does_not_know() {
+    let mount = Mount::new();
 
     let answer = mount
-        .send(Operation::Update, "config", json!({"unknown": 1}))
+        .ask(
+            Operation::Update,
+            "config",
+            json!({"currensy": "CHF", "discount": 5, "zeal": null}),
+        )
         .await;
-    assert_eq!(answer.unwrap(), None);
+
+    assert_eq!(
+        answer,
+        Response::warnings(vec![
+            "Endpoint ignored these unrecognized parameters: [currensy discount zeal]".to_owned(),
+            "currensy has no effect: currency was probably meant".to_owned(),
+            "discount has no effect: each campaign has its own".to_owned(),
+        ])
+    );
+}
+
+#[tokio::test]
+async fn what_is_deprecated_or_in_the_path_is_never_meant() {
+    let mount = Mount::new();
+    let unknown = json!({"maximun": 1, "nane": "x"});
+    for path in ["config", "campaigns/spring"] {
+        let answer = mount.ask(Operation::Update, path, unknown.clone()).await;
+        assert_eq!(answer.warnings.len(), 1, "{:?}", answer.warnings);
+    }
+}
+
+#[tokio::test]
+async fn a_read_or_a_deletion_that_answers_nothing_stays_without_an_answer() {
+    let mount = Mount::new();
+    for operation in [Operation::Read, Operation::Delete] {
+        let answer = mount
+            .send(operation, "campaigns/spring", json!({"unknown": 1}))
+            .await;
+        assert_eq!(answer.unwrap(), None);
+    }
 }
 
 #[tokio::test]

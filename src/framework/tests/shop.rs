@@ -168,6 +168,7 @@ pub(super) fn paths() -> Vec<Path<Shop>> {
             .field(&SHOPS)
             .field(&LABELS)
             .field(&MAXIMUM)
+            .misnomers(&[("discount", "each campaign has its own")])
             .on(Operation::Update, write_config)
             .docs(PathDocs {
                 synopsis: "Configure the printer.",

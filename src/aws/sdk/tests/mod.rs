@@ -1,4 +1,5 @@
 mod addresses;
+mod compatible;
 mod connections;
 mod credentials;
 mod failures;

@@ -194,9 +194,20 @@ async fn the_requests_session_name_is_made_to_fit() {
         ("größe", "gr__e"),
         (long.as_str(), &long[..64]),
     ] {
-        let lease = mount
-            .generate_with("creds/x", json!({"role_session_name": asked}))
+        let answer = mount
+            .send(
+                Operation::Read,
+                "creds/x",
+                json!({"role_session_name": asked}),
+            )
             .await;
+        let answer = answer.unwrap().unwrap();
+        let warning = format!(
+            "role_session_name is {name} in AWS: it takes at most 64 letters, digits and _+=,.@- there"
+        );
+        let warned = (asked != name).then_some(warning);
+        assert_eq!(answer.warnings, Vec::from_iter(warned));
+        let lease = mount.lease("creds/x", answer);
         assert_eq!(lease.text("username"), name);
         assert!(lease.text("arn").ends_with(&format!("/{name}")));
     }

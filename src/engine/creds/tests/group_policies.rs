@@ -6,7 +6,7 @@ use crate::aws::Arn;
 use crate::aws::fake::{FakeRole, FakeSession, Fault, FaultRule};
 use crate::engine::policies::combine;
 use crate::engine::testing::{READ_ONLY, TestMount};
-use crate::logical::{Error, Operation};
+use crate::logical::Error;
 
 const EC2: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Action":"ec2:*","Effect":"Allow","Resource":"*"}]}"#;
@@ -118,16 +118,28 @@ async fn without_inline_policies_of_groups_the_roles_document_goes_out_as_it_is(
 }
 
 #[tokio::test(start_paused = true)]
-async fn groups_without_policies_narrow_nothing_which_is_told() {
+async fn a_session_whose_groups_lost_their_last_policy_is_refused() {
     let mount = mount().await;
     mount.write("roles/x", assumed("empty")).await;
 
-    let answer = mount.send(Operation::Read, "creds/x", json!({})).await;
+    let text = mount.generate_refusal("creds/x", json!({})).await;
 
     assert_eq!(
-        answer.unwrap().unwrap().warnings,
-        ["nothing narrows the session: the groups in iam_groups of the role have no policies"]
+        text,
+        "nothing would narrow the session: the groups in iam_groups of the role have no policies"
     );
+    assert!(mount.aws().sessions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_role_itself_allows_is_left_when_its_groups_are_emptied() {
+    let mount = mount().await;
+    let mut role = assumed("empty");
+    role["policy_document"] = json!(S3);
+
+    let session = session_of(&mount, role).await;
+
+    assert_eq!(session.policy.as_deref(), Some(S3));
 }
 
 #[tokio::test(start_paused = true)]

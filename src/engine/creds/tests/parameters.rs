@@ -33,7 +33,10 @@ async fn parameters_without_effect_on_the_type_are_told() {
         "mfa_code": "123456",
     });
     for (credential_type, ignored) in [
-        ("iam_user", "role_arn, ttl, role_session_name, mfa_code"),
+        (
+            "iam_user",
+            "role_arn, ttl, role_session_name, mfa_code; the lease is the mount's default, because config/lease sets none",
+        ),
         ("assumed_role", "mfa_code"),
         ("federation_token", "role_arn, role_session_name, mfa_code"),
         ("session_token", "role_arn, role_session_name"),
@@ -49,6 +52,23 @@ async fn parameters_without_effect_on_the_type_are_told() {
             )]
         );
     }
+}
+
+#[tokio::test]
+async fn who_wishes_for_a_ttl_of_a_user_is_told_where_its_lease_comes_from() {
+    let mount = mount().await;
+    mount
+        .write("config/lease", json!({"lease": "5m", "lease_max": "1h"}))
+        .await;
+
+    let answer = mount
+        .send(Operation::Read, "creds/iam_user", json!({"ttl": "2h"}))
+        .await;
+
+    assert_eq!(
+        answer.unwrap().unwrap().warnings,
+        ["without effect on iam_user credentials: ttl; the lease of 5m0s is set in config/lease"]
+    );
 }
 
 #[tokio::test]

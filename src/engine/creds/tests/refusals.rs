@@ -189,9 +189,20 @@ async fn the_accounts_root_user_cannot_assume_roles() {
 #[tokio::test]
 async fn too_much_for_a_session_tells_which_fields_count() {
     let mount = mount().await;
-    let long = format!(r#"{{"Statement":[],"Id":"{}"}}"#, "x".repeat(2048));
+    mount.aws().add_group("many");
+    let long = |letter: &str| format!(r#"{{"Statement":[],"Id":"{}"}}"#, letter.repeat(1500));
+    for name in ["one", "other"] {
+        let statement = format!(
+            r#"{{"Statement":[{{"Effect":"Allow","Action":"s3:{}","Resource":"*"}}]}}"#,
+            "x".repeat(1500)
+        );
+        mount.aws().put_group_policy("many", name, &statement);
+    }
     mount
-        .write("roles/federated", json!({"policy_document": long}))
+        .write(
+            "roles/federated",
+            json!({"policy_document": long("x"), "iam_groups": "many"}),
+        )
         .await;
     let text = mount.generate_refusal("creds/federated", json!({})).await;
     assert!(
@@ -199,10 +210,13 @@ async fn too_much_for_a_session_tells_which_fields_count() {
         "{text}"
     );
 
+    mount.aws().add_group("managed");
     let arns: Vec<_> = (0..11)
-        .map(|n| mount.aws().add_policy(&format!("p{n}")).to_string())
+        .map(|n| mount.aws().add_policy(&format!("p{n}")))
         .collect();
-    let role = json!({"policy_document": "", "policy_arns": arns});
+    mount.aws().attach_group_policy("managed", &arns[10]);
+    let arns: Vec<_> = arns[..10].iter().map(ToString::to_string).collect();
+    let role = json!({"policy_document": "", "policy_arns": arns, "iam_groups": "managed"});
     mount.write("roles/federated", role).await;
     let text = mount.generate_refusal("creds/federated", json!({})).await;
     assert!(

@@ -68,34 +68,40 @@ async fn terraform_sends_lifetimes_as_text_and_reads_them_as_numbers() {
 }
 
 #[tokio::test]
-async fn what_hvac_sends_as_null_stays_as_it_is() {
+async fn terraform_takes_a_policy_away_with_a_null() {
     let mount = TestMount::new().await;
-    let role = json!({
-        "credential_type": "assumed_role",
-        "role_arns": [ROLE_ARN],
-        "policy_document": DOCUMENT,
-        "default_sts_ttl": 1800,
-    });
-    mount.write("roles/x", role.clone()).await;
-
     mount
         .write(
             "roles/x",
             json!({
-                "credential_type": "assumed_role",
-                "policy_document": null,
-                "default_sts_ttl": null,
-                "max_sts_ttl": null,
-                "role_arns": null,
-                "policy_arns": null,
-                "iam_tags": null,
-                "policy": null,
-                "arn": null,
+                "credential_type": "iam_user",
+                "policy_arns": ["arn:aws:iam::aws:policy/AdministratorAccess"],
+                "iam_groups": ["group1"],
             }),
         )
         .await;
 
-    assert_eq!(Value::Object(mount.read("roles/x").await), shown(&role));
+    mount.write("roles/x", json!({"policy_arns": null})).await;
+
+    let role = mount.read("roles/x").await;
+    assert_eq!(role["policy_arns"], json!([]));
+    assert_eq!(role["iam_groups"], json!(["group1"]));
+}
+
+#[tokio::test]
+async fn a_null_beside_a_deprecated_parameter_is_no_other_parameter() {
+    let mount = TestMount::new().await;
+    mount
+        .write(
+            "roles/x",
+            json!({"arn": READ_ONLY, "policy": null, "role_arns": null, "credential_type": null}),
+        )
+        .await;
+
+    assert_eq!(
+        mount.read("roles/x").await["policy_arns"],
+        json!([READ_ONLY])
+    );
 }
 
 #[tokio::test]
@@ -115,17 +121,50 @@ async fn a_form_sends_all_that_it_has_read() {
 }
 
 #[tokio::test]
-async fn fields_that_nobody_knows_are_told_when_there_is_an_answer() {
+async fn a_field_that_nobody_knows_is_always_told_with_what_was_probably_meant() {
+    const LIFETIMES: &str = "default_sts_ttl and max_sts_ttl are the lifetimes of sessions; the lease of an iam_user has those of config/lease, else the mount's";
     let mount = TestMount::new().await;
-    let known = json!({"credential_type": "iam_user", "policy_arns": READ_ONLY, "color": "red"});
-    assert_eq!(mount.write("roles/x", known).await, [""; 0]);
+    for (field, value, advice) in [
+        (
+            "permission_boundary_arn",
+            json!(READ_ONLY),
+            "permissions_boundary_arn was probably meant",
+        ),
+        ("ttl", json!("1h"), LIFETIMES),
+        ("iam_group", json!("a"), "iam_groups was probably meant"),
+        ("policyArns", json!(null), "policy_arns was probably meant"),
+        (
+            "credential-type",
+            json!("iam_user"),
+            "credential_type was probably meant",
+        ),
+        (
+            "region",
+            json!("us-east-1"),
+            "it is set for all roles in config/root",
+        ),
+    ] {
+        let mut role = json!({"credential_type": "iam_user", "policy_arns": READ_ONLY});
+        role[field] = value;
 
-    let warnings = mount
-        .write(
-            "roles/x",
-            json!({"policy_arns": "", "color": "red", "name": "y"}),
-        )
-        .await;
+        let warnings = mount.write("roles/x", role).await;
+
+        assert_eq!(
+            warnings,
+            [
+                format!("Endpoint ignored these unrecognized parameters: [{field}]"),
+                format!("{field} has no effect: {advice}"),
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_knows_is_told_beside_what_else_there_is_to_tell() {
+    let mount = TestMount::new().await;
+
+    let role = json!({"credential_type": "iam_user", "color": "red", "name": "y"});
+    let warnings = mount.write("roles/x", role).await;
 
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].contains("without any permission"));

@@ -100,16 +100,10 @@ async fn each_type_has_fields_of_its_own() {
 
 #[tokio::test]
 async fn what_a_type_cannot_do_without_must_be_there() {
-    assert_refused([
-        (
-            json!({"credential_type": "assumed_role"}),
-            "role_arns is missing",
-        ),
-        (
-            json!({"credential_type": "federation_token"}),
-            "must specify at least one of policy_arns, policy_document or iam_groups",
-        ),
-    ])
+    assert_refused([(
+        json!({"credential_type": "federation_token"}),
+        "must specify at least one of policy_arns, policy_document or iam_groups",
+    )])
     .await;
 }
 
@@ -189,6 +183,103 @@ async fn a_value_that_aws_would_not_take_is_refused_with_its_field() {
         ),
     ])
     .await;
+}
+
+fn policies(number: usize) -> Value {
+    (0..number)
+        .map(|n| json!(format!("arn:aws:iam::aws:policy/p{n}")))
+        .collect()
+}
+
+fn document(characters: usize) -> Value {
+    let empty = r#"{"Id":""}"#.len();
+    json!(format!(r#"{{"Id":"{}"}}"#, "x".repeat(characters - empty)))
+}
+
+#[tokio::test]
+async fn more_than_aws_ever_takes_is_refused_with_field_and_limit() {
+    let groups: Vec<_> = (0..11).map(|n| format!("group{n}")).collect();
+    assert_refused([
+        (
+            with("iam_user", "policy_arns", policies(21)),
+            "policy_arns has 21 policies, and IAM attaches at most 20 to a user",
+        ),
+        (
+            with("iam_user", "iam_groups", json!(groups)),
+            "iam_groups has 11 groups, and IAM puts a user into at most 10",
+        ),
+        (
+            with("iam_user", "policy_document", document(2049)),
+            "policy_document has 2049 characters without white space, and IAM takes at most 2048 for a user",
+        ),
+        (
+            with("assumed_role", "policy_arns", policies(11)),
+            "policy_arns has 11 policies, and STS takes at most 10 for a session",
+        ),
+        (
+            with("federation_token", "policy_arns", policies(11)),
+            "policy_arns has 11 policies, and STS takes at most 10 for a session",
+        ),
+        (
+            with("assumed_role", "policy_document", document(2049)),
+            "policy_document has 2049 characters, and STS takes at most 2048 for a session",
+        ),
+        (
+            with("federation_token", "policy_document", document(2049)),
+            "policy_document has 2049 characters, and STS takes at most 2048 for a session",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn as_much_as_aws_takes_can_be_written() {
+    let mount = TestMount::new().await;
+    let spaced = json!(format!(r#"{{"Id":"{}"}}"#, "x ".repeat(2039)));
+    for (role, warned) in [
+        (with("iam_user", "policy_arns", policies(10)), false),
+        (with("iam_user", "policy_arns", policies(20)), true),
+        (with("iam_user", "policy_document", document(2048)), false),
+        (with("iam_user", "policy_document", spaced), false),
+        (with("assumed_role", "policy_arns", policies(10)), false),
+        (
+            with("federation_token", "policy_document", document(2048)),
+            false,
+        ),
+        // The same one again takes no place.
+        (
+            with(
+                "federation_token",
+                "policy_arns",
+                json!(vec![READ_ONLY; 30]),
+            ),
+            false,
+        ),
+    ] {
+        let warnings = mount.write("roles/x", role).await;
+
+        assert_eq!(warnings.len(), usize::from(warned), "{warnings:?}");
+        mount.delete("roles/x").await;
+    }
+}
+
+#[tokio::test]
+async fn a_stored_role_beyond_the_limits_is_read_and_deleted_and_gives_nothing() {
+    let mount = TestMount::configured().await;
+    for (credential_type, number) in [("iam_user", 300), ("assumed_role", 11)] {
+        let role = json!({"credential_types": [credential_type], "role_arns": [ROLE_ARN], "policy_arns": policies(number)});
+        mount.store_elsewhere("role/x", &role.to_string()).await;
+
+        let arns = mount.read("roles/x").await["policy_arns"].clone();
+        assert_eq!(arns, policies(number));
+        let text = mount.generate_refusal("creds/x", json!({})).await;
+        let start =
+            format!(r#"role "x" can give no credentials: policy_arns has {number} policies, and"#);
+        assert!(text.starts_with(&start), "{text}");
+        mount.delete("roles/x").await;
+    }
+    assert!(mount.aws().calls().is_empty());
+    assert_eq!(mount.wal(), [""; 0]);
 }
 
 #[tokio::test]

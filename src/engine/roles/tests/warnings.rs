@@ -37,6 +37,35 @@ async fn a_user_without_any_permission_is_warned_of() {
 }
 
 #[tokio::test]
+async fn an_assumed_role_without_role_arns_is_stored_with_a_warning_and_gives_nothing() {
+    let mount = TestMount::configured().await;
+
+    let warnings = mount
+        .write("roles/x", json!({"credential_type": "assumed_role"}))
+        .await;
+
+    assert_eq!(
+        warnings,
+        [
+            "role gives no credentials: it has no role_arns, and an assumed_role needs a role to assume"
+        ]
+    );
+    assert_eq!(
+        mount.read("roles/x").await["credential_type"],
+        "assumed_role"
+    );
+    let text = mount.generate_refusal("creds/x", json!({})).await;
+    assert_eq!(
+        text,
+        "did not supply a role_arn parameter and unable to determine one: the role has no role_arns"
+    );
+    let asked = json!({"role_arn": ROLE_ARN});
+    let text = mount.generate_refusal("creds/x", asked).await;
+    assert!(text.contains("not in allowed role arns"), "{text}");
+    assert!(mount.aws().calls().is_empty());
+}
+
+#[tokio::test]
 async fn fields_without_effect_are_warned_of() {
     let mount = TestMount::new().await;
     let assumed = json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN});
@@ -56,22 +85,34 @@ async fn fields_without_effect_are_warned_of() {
 }
 
 #[tokio::test]
-async fn more_than_aws_takes_is_warned_of() {
+async fn what_an_account_may_not_allow_is_warned_of() {
     let mount = TestMount::new().await;
-    let long = format!(r#"{{"Id":"{}"}}"#, "x".repeat(2048));
-    let role = json!({"credential_type": "iam_user", "policy_document": long});
-    assert_warned(
-        &mount,
-        role,
-        "has 2057 characters, and AWS takes at most 2048",
-    )
-    .await;
-
     let arns: Vec<_> = (0..11)
         .map(|n| format!("arn:aws:iam::aws:policy/p{n}"))
         .collect();
-    let role = json!({"credential_type": "federation_token", "policy_arns": arns});
-    assert_warned(&mount, role, "11 policies, and AWS takes at most 10").await;
+    let role = json!({"credential_type": "iam_user", "policy_arns": arns});
+    let warning =
+        "policy_arns has 11 policies, and IAM attaches at most 10 to a user unless the account's";
+    assert_warned(&mount, role, warning).await;
+
+    let groups: Vec<_> = (0..11).map(|n| format!("group{n}")).collect();
+    let role = json!({"credential_type": "federation_token", "iam_groups": groups});
+    assert_warned(&mount, role, "iam_groups has 11 groups").await;
+}
+
+#[tokio::test]
+async fn a_character_that_aws_has_no_place_for_is_warned_of_with_its_escape() {
+    let mount = TestMount::new().await;
+    let mut role = json!({"credential_type": "iam_user", "policy_document": r#"{"Id":"30 €"}"#});
+    assert_warned(
+        &mount,
+        role.clone(),
+        r"has the character '€', and AWS takes none beyond U+00FF: write it as \u20ac",
+    )
+    .await;
+
+    role["policy_document"] = json!(r#"{"Id":"30 \u20ac für ÿ"}"#);
+    assert_eq!(mount.write("roles/x", role).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -92,6 +92,58 @@ async fn an_empty_value_clears_a_field() {
 }
 
 #[tokio::test]
+async fn a_null_clears_each_field_of_each_type_of_role() {
+    let mount = TestMount::new().await;
+    for (credential_type, more) in [
+        ("iam_user", json!({})),
+        ("assumed_role", json!({})),
+        ("federation_token", json!({})),
+        ("session_token", json!({"iam_tags": {"a": "b"}})),
+    ] {
+        let mut role = full(credential_type);
+        for (field, value) in more.as_object().unwrap() {
+            role[field] = value.clone();
+        }
+        for field in role.as_object().unwrap().keys() {
+            if field == "credential_type" {
+                continue;
+            }
+            mount.write("roles/x", role.clone()).await;
+
+            mount.write("roles/x", json!({ field: null })).await;
+
+            let mut expected = shown(&role);
+            expected[field] = match field.as_str() {
+                "policy_arns" | "role_arns" | "iam_groups" => json!([]),
+                // As in the Go engines, where tags that were never set read the same.
+                "iam_tags" | "session_tags" => json!(null),
+                "default_sts_ttl" | "max_sts_ttl" => json!(0),
+                _ => json!(""),
+            };
+            assert_eq!(mount.role("x").await, expected, "{credential_type} {field}");
+            mount.delete("roles/x").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_null_that_leaves_a_role_nothing_to_give_is_refused_and_not_dropped() {
+    let mount = TestMount::new().await;
+    let role = json!({"credential_type": "federation_token", "policy_arns": [READ_ONLY]});
+    mount.write("roles/x", role).await;
+
+    let text = mount
+        .write_refusal("roles/x", json!({"policy_arns": null}))
+        .await;
+    assert!(text.contains("must specify at least one of"), "{text}");
+
+    let text = mount
+        .write_refusal("roles/x", json!({"credential_type": null}))
+        .await;
+    assert!(text.contains("did not supply credential_type"), "{text}");
+}
+
+#[tokio::test]
 async fn tags_are_replaced_as_a_whole_in_any_of_their_forms() {
     let mount = TestMount::new().await;
     let base = json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN});
@@ -238,4 +290,40 @@ async fn names_differ_by_case_and_may_have_dots_dashes_and_ats() {
     );
     assert_eq!(mount.role("a").await["user_path"], "/a/");
     assert_eq!(mount.role("A").await["user_path"], "/A/");
+}
+
+#[tokio::test]
+async fn white_space_around_a_value_is_read_back_and_not_used() {
+    let mount = TestMount::configured().await;
+    let role = json!({
+        "credential_type": "iam_user\n",
+        "policy_arns": [format!("{READ_ONLY}\n")],
+        "iam_groups": [" group1"],
+        "iam_tags": {" team ": " platform "},
+        "user_path": "/path/\n",
+        "permissions_boundary_arn": format!(" {READ_ONLY}"),
+    });
+    mount.aws().add_group("group1");
+
+    mount.write("roles/x", role.clone()).await;
+
+    assert_eq!(mount.role("x").await, shown(&role));
+    mount.write("roles/x", json!({"iam_tags": {}})).await;
+    assert!(
+        mount
+            .generate("creds/x")
+            .await
+            .text("arn")
+            .contains("/path/")
+    );
+}
+
+#[tokio::test]
+async fn lists_keep_their_order_their_case_and_what_is_there_twice() {
+    let mount = TestMount::new().await;
+    for list in [json!(["b", "A", "a", "b"]), json!(["group-2", "group-1"])] {
+        let role = json!({"credential_type": "iam_user", "iam_groups": list});
+        mount.write("roles/x", role).await;
+        assert_eq!(mount.role("x").await["iam_groups"], list);
+    }
 }

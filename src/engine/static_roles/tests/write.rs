@@ -221,3 +221,43 @@ async fn a_node_that_may_not_write_leaves_changes_to_the_active_node() {
     mount.working_key("app").await;
     assert_eq!(mount.aws().operations(), Vec::<&str>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_null_clears_what_can_be_empty_and_an_unknown_field_is_named() {
+    let mount = with_app().await;
+    mount.write(ROLE, json!({"single_key": true})).await;
+
+    mount
+        .write(ROLE, json!({"single_key": null, "external_id": null}))
+        .await;
+    assert_eq!(mount.read(ROLE).await["single_key"], json!(false));
+
+    // As in the Go engines, a duration of `null` is not sent.
+    mount.write(ROLE, json!({"rotation_period": null})).await;
+    assert_eq!(mount.read(ROLE).await["rotation_period"], json!(86400));
+
+    let error = mount.write_error(ROLE, json!({"username": null})).await;
+    assert_invalid(&error, &["username"]);
+
+    let warnings = mount.write(ROLE, json!({"user_name": "jim"})).await;
+    assert_eq!(
+        warnings,
+        [
+            "Endpoint ignored these unrecognized parameters: [user_name]",
+            "user_name has no effect: username was probably meant",
+        ]
+    );
+    assert_eq!(mount.read(ROLE).await["username"], json!("jane"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn white_space_around_a_value_is_read_back_and_not_used() {
+    let mount = with_jane(0).await;
+    let data = json!({"username": "jane\n", "rotation_period": "1d"});
+
+    let answer = mount.send(Operation::Update, ROLE, data).await;
+
+    assert_eq!(answer.unwrap().unwrap().data["username"], json!("jane\n"));
+    assert_eq!(mount.read(ROLE).await["username"], json!("jane\n"));
+    mount.working_key("app").await;
+}

@@ -1,9 +1,12 @@
 //! `config/root` as clients of both engines use it.
 
+mod keys;
+mod places;
+
 use serde_json::{Value, json};
 
 use super::KEY;
-use crate::engine::testing::TestMount;
+use crate::engine::testing::{READ_ONLY, TestMount};
 use crate::engine::usernames::DEFAULT_TEMPLATE;
 use crate::logical::testing::{StaticSystemView, StorageFault};
 use crate::logical::{
@@ -123,26 +126,118 @@ async fn a_later_write_changes_what_it_names_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn an_empty_value_clears_a_field_and_null_is_as_if_not_sent() {
+async fn an_empty_value_or_a_null_sets_a_field_back_to_its_default() {
+    for nothing in [json!(""), json!(null)] {
+        let mount = TestMount::new().await;
+        mount
+            .write(
+                "config/root",
+                json!({
+                    "region": "us-west-2",
+                    "iam_endpoint": "https://iam.amazonaws.com",
+                    "sts_endpoint": "https://sts.us-east-2.amazonaws.com",
+                    "sts_region": "us-east-2",
+                    "sts_fallback_endpoints": "https://sts.us-west-1.amazonaws.com",
+                    "sts_fallback_regions": "us-west-1",
+                    "username_template": "x-{{ random 20 }}",
+                    "role_arn": "arn:aws:iam::123456789012:role/x",
+                    "disable_automated_rotation": true,
+                }),
+            )
+            .await;
+
+        mount
+            .write(
+                "config/root",
+                json!({
+                    "region": nothing,
+                    "iam_endpoint": nothing,
+                    "sts_endpoint": nothing,
+                    "sts_region": nothing,
+                    "sts_fallback_endpoints": nothing,
+                    "sts_fallback_regions": nothing,
+                    "username_template": nothing,
+                    "role_arn": nothing,
+                    "disable_automated_rotation": nothing,
+                }),
+            )
+            .await;
+
+        assert_eq!(mount.read("config/root").await, with(json!({})));
+    }
+}
+
+#[tokio::test]
+async fn max_retries_of_null_as_hvac_sends_it_is_the_sdks_own_number() {
+    let mount = TestMount::new().await;
+    mount.write("config/root", json!({"max_retries": 3})).await;
+
+    mount
+        .write("config/root", json!({"max_retries": null}))
+        .await;
+
+    assert_eq!(mount.read("config/root").await["max_retries"], json!(-1));
+}
+
+#[tokio::test]
+async fn more_retries_than_fit_into_a_request_are_taken_with_a_warning() {
+    let mount = TestMount::new().await;
+
+    let warnings = mount.write("config/root", json!({"max_retries": 50})).await;
+
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("max_retries of 50 is more than fits"));
+    assert_eq!(mount.write("config/root", json!({})).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_duration_of_null_counts_as_not_sent_as_in_vault() {
     let mount = TestMount::new().await;
     mount
-        .write(
-            "config/root",
-            json!({"region": "us-west-2", "sts_region": "us-east-2", "max_retries": 3, "username_template": "x-{{ random 20 }}"}),
-        )
+        .write("config/root", json!({"identity_token_ttl": 600}))
         .await;
 
     mount
-        .write(
-            "config/root",
-            json!({"region": "", "sts_region": null, "max_retries": null, "username_template": ""}),
-        )
+        .write("config/root", json!({"identity_token_ttl": null}))
         .await;
 
     assert_eq!(
-        mount.read("config/root").await,
-        with(json!({"sts_region": "us-east-2", "max_retries": 3}))
+        mount.read("config/root").await["identity_token_ttl"],
+        json!(600)
     );
+}
+
+#[tokio::test]
+async fn a_null_clears_the_access_key_with_its_secret_but_never_the_secret_alone() {
+    let mount = TestMount::new().await;
+    let key = json!({"access_key": "AKIAONE", "secret_key": "one"});
+    mount.write("config/root", key.clone()).await;
+    for keeps in [
+        json!({"secret_key": null}),
+        json!({"access_key": "AKIAONE", "secret_key": null}),
+    ] {
+        mount.write("config/root", keeps).await;
+        assert_eq!(stored(&mount)["secret_key"], json!("one"));
+    }
+    let refused = json!({"access_key": null, "secret_key": "two"});
+    mount.write_refusal("config/root", refused).await;
+
+    for clears in [
+        json!({"access_key": null}),
+        json!({"access_key": null, "secret_key": null}),
+    ] {
+        mount.write("config/root", key.clone()).await;
+
+        let warnings = mount.write("config/root", clears).await;
+
+        assert_eq!(stored(&mount)["access_key"], json!(""));
+        assert_eq!(stored(&mount)["secret_key"], json!(""));
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("access_key AKIAONE and its secret_key are removed"),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -175,7 +270,7 @@ async fn fallbacks_may_be_sent_as_one_text_each() {
 }
 
 #[tokio::test]
-async fn unknown_fields_are_ignored() {
+async fn unknown_fields_are_ignored_and_named() {
     let mount = TestMount::new().await;
     let sent = json!({
         "connection_uri": "test_uri",
@@ -184,10 +279,31 @@ async fn unknown_fields_are_ignored() {
         "username_template": "",
     });
 
-    let answer = mount.send(Operation::Update, "config/root", sent).await;
+    let warnings = mount.write("config/root", sent).await;
 
-    assert_eq!(answer.unwrap(), None);
+    assert_eq!(
+        warnings,
+        ["Endpoint ignored these unrecognized parameters: [connection_uri password username]"]
+    );
     assert_eq!(mount.read("config/root").await, with(json!({})));
+}
+
+#[tokio::test]
+async fn what_is_set_elsewhere_is_told_with_its_place() {
+    let mount = TestMount::new().await;
+    for (field, place) in [
+        ("root_cert_bundle", "AWS_CA_BUNDLE"),
+        ("https_proxy", "HTTPS_PROXY"),
+        ("session_token", "no place for the credentials of a session"),
+        ("lease_max", "config/lease"),
+        ("endpoint", "iam_endpoint and sts_endpoint"),
+        ("acces_key", "access_key was probably meant"),
+    ] {
+        let warnings = mount.write("config/root", json!({ field: "x" })).await;
+
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[1].contains(place), "{warnings:?}");
+    }
 }
 
 #[tokio::test]
@@ -258,18 +374,69 @@ async fn an_access_key_and_its_secret_come_together() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_pasted_key_is_dropped() {
+async fn white_space_around_a_value_is_read_back_and_not_used() {
     let mount = TestMount::new().await;
+    let sent = json!({
+        "access_key": " AKIAONE\n",
+        "region": "us-west-2\n",
+        "iam_endpoint": " https://iam.example.com",
+        "sts_endpoint": "https://sts.example.com\n",
+        "sts_region": "us-east-2 ",
+        "sts_fallback_endpoints": ["https://sts.example.org\n"],
+        "sts_fallback_regions": [" us-east-1"],
+        "role_arn": "arn:aws:iam::123456789012:role/x\n",
+        "username_template": "{{ random 20 }}\n",
+    });
+    let mut with_secret = sent.clone();
+    with_secret["secret_key"] = json!("one\n");
 
+    mount.write("config/root", with_secret).await;
+
+    assert_eq!(mount.read("config/root").await, with(sent));
+    assert_eq!(stored(&mount)["access_key"], json!("AKIAONE"));
+    assert_eq!(stored(&mount)["secret_key"], json!("one"));
+    assert_eq!(stored(&mount)["region"], json!("us-west-2"));
+
+    // The next value takes the place of all of it.
     mount
         .write(
             "config/root",
-            json!({"access_key": " AKIAONE\n", "secret_key": "one\n"}),
+            json!({"region": "us-east-2", "sts_fallback_endpoints": "https://a.example.com"}),
         )
         .await;
+    let config = mount.read("config/root").await;
+    assert_eq!(config["region"], json!("us-east-2"));
+    assert_eq!(
+        config["sts_fallback_endpoints"],
+        json!(["https://a.example.com"])
+    );
+    assert_eq!(config["sts_region"], json!("us-east-2 "));
+}
 
-    assert_eq!(stored(&mount)["access_key"], json!("AKIAONE"));
-    assert_eq!(stored(&mount)["secret_key"], json!("one"));
+#[tokio::test]
+async fn a_template_of_a_here_document_gives_names_without_the_end_of_its_line() {
+    let mount = TestMount::configured().await;
+    let template = "v-{{ random 20 }}\n";
+    mount
+        .write("config/root", json!({"username_template": template}))
+        .await;
+    let role = json!({"credential_type": "iam_user", "policy_arns": READ_ONLY});
+    mount.write("roles/x", role).await;
+
+    let name = mount.generate("creds/x").await.text("username").to_owned();
+
+    assert_eq!(name.len(), 22, "{name:?}");
+    assert_eq!(
+        mount.read("config/root").await["username_template"],
+        json!(template)
+    );
+
+    // As another engine stored it.
+    let mut config = stored(&mount);
+    config["username_template"] = json!(template);
+    mount.store_elsewhere(KEY, &config.to_string()).await;
+    let name = mount.generate("creds/x").await.text("username").to_owned();
+    assert_eq!(name.len(), 22, "{name:?}");
 }
 
 #[tokio::test]
