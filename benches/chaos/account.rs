@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vault_plugin_secrets_aws::aws::AccessKeyStatus;
 use vault_plugin_secrets_aws::aws::fake::{FakeAws, FakeUser};
+use vault_plugin_secrets_aws::aws::{AccessKeyId, AccessKeyStatus};
 use vault_plugin_secrets_aws::clock::{Clock as _, SystemClock};
 
 use crate::Fallible;
@@ -79,6 +79,11 @@ impl Account {
             && self.stale.is_empty()
     }
 
+    /// Whether the host has no leases any more, but those that it has given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.leases == self.given_up.len()
+    }
+
     /// What is left, but for doubts, with what it is.
     pub(crate) fn left(&self) -> Vec<(&'static str, &str)> {
         let lists = [
@@ -104,6 +109,7 @@ impl Account {
 #[derive(Debug)]
 struct Lease {
     user: String,
+    /// Empty once it has been renewed.
     access_key: String,
     expires: OffsetDateTime,
     is_given_up: bool,
@@ -147,8 +153,12 @@ impl Accountant<'_> {
             let name = user.user_name.to_string();
             match leased(&name) {
                 Some(lease) => {
-                    let mut keys = user.access_keys.iter();
-                    if keys.any(|key| key.access_key_id.as_str() != lease.access_key) {
+                    let given = held.iter().find(|grant| grant.user == name);
+                    let own = given.map_or(&lease.access_key, |grant| &grant.access_key);
+                    let is_other = |id: &str| !own.is_empty() && id != own;
+                    let keys = &user.access_keys;
+                    if keys.len() > 1 || keys.iter().any(|key| is_other(key.access_key_id.as_str()))
+                    {
                         account.spare_keys.push(name);
                     }
                 }
@@ -176,7 +186,9 @@ impl Accountant<'_> {
     fn look_at_grants(&self, held: &[crate::ledger::Grant], leases: &BTreeMap<String, Lease>) {
         let now = self.ledger.now();
         for (number, grant) in held.iter().enumerate() {
-            let is_there = leases.get(&grant.lease).is_some_and(|lease| !lease.is_given_up);
+            let is_there = leases
+                .get(&grant.lease)
+                .is_some_and(|lease| !lease.is_given_up);
             // Again, because it may have been given back meanwhile.
             if !is_there && grant.is_held(now) && self.ledger.look(number).is_held(now) {
                 self.ledger.lose(number, "the host has no such lease");
@@ -201,7 +213,8 @@ impl Accountant<'_> {
             });
             // Again, because it may have been given back meanwhile.
             if !works && self.ledger.look(number).is_held(now) {
-                self.ledger.lose(number, "AWS does not accept the access key");
+                self.ledger
+                    .lose(number, "AWS does not accept the access key");
             }
         }
     }
@@ -210,13 +223,18 @@ impl Accountant<'_> {
         let path = format!("{MOUNT}/config/root");
         let root = self.cluster.operate("GET", &path, &Value::Null).await?;
         let stored = root.body["data"]["access_key"].as_str().unwrap_or_default();
-        let user = self.aws.user(FakeAws::ADMIN).ok_or("AWS has no root user")?;
+        let user = self
+            .aws
+            .user(FakeAws::ADMIN)
+            .ok_or("AWS has no root user")?;
         let mut keys = user.access_keys.iter();
         let works = keys.any(|key| {
             key.access_key_id.as_str() == stored && key.status == AccessKeyStatus::Active
         });
         if !works {
-            account.root.push(format!("stored access key {stored} is dead"));
+            account
+                .root
+                .push(format!("stored access key {stored} is dead"));
         }
         if user.access_keys.len() > 1 {
             account.spare_keys.push(FakeAws::ADMIN.to_owned());
@@ -234,7 +252,7 @@ impl Accountant<'_> {
                 account.dead_static_keys.push(role.to_owned());
             }
             let keys = self.aws.access_key_ids(role);
-            let mut ids = keys.iter().map(|id| id.as_str());
+            let mut ids = keys.iter().map(AccessKeyId::as_str);
             let is_single = role.ends_with("single");
             if ids.any(|id| id != current && (is_single || id != previous)) {
                 account.spare_keys.push(role.to_owned());

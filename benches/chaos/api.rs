@@ -33,11 +33,14 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// What the host says went wrong.
+    /// What the host says went wrong, in one line.
     pub(crate) fn errors(&self) -> String {
         let errors = self.body["errors"].as_array();
         let texts = errors.into_iter().flatten().filter_map(Value::as_str);
-        format!("{}: {}", self.status, texts.collect::<Vec<_>>().join("; "))
+        let texts = texts.collect::<Vec<_>>().join("; ");
+        // Hosts write lists of one.
+        let words: Vec<_> = texts.split_whitespace().collect();
+        format!("{}: {}", self.status, words.join(" "))
     }
 }
 
@@ -62,15 +65,14 @@ pub(crate) async fn send(
             other => Ok(other),
         }
     };
-    let (status, body, _) = timeout(patience, follow).await.map_err(|_| Lost::HungUp)??;
+    let (status, body, _) = timeout(patience, follow)
+        .await
+        .map_err(|_| Lost::HungUp)??;
     Ok(Answer { status, body })
 }
 
 /// The answer of this very node, and where it sends its clients.
-async fn send_to(
-    address: SocketAddr,
-    ask: &Ask,
-) -> Result<(u16, Value, Option<SocketAddr>), Lost> {
+async fn send_to(address: SocketAddr, ask: &Ask) -> Result<(u16, Value, Option<SocketAddr>), Lost> {
     let opened = Connection::open(address).await;
     let mut connection = opened.map_err(|_| Lost::Unreachable)?;
     let answer = connection.send(ask).await.map_err(|_| Lost::Broken)?;

@@ -22,12 +22,26 @@ const WORKERS: usize = 6;
 /// Clients that hold a lease for as long as it can be renewed, also while all heals.
 const KEEPERS: usize = 3;
 /// Of a client that does not hang up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// After this many failures in a row a client has something else to do.
 const TRIES: usize = 4;
 
 /// What a lost answer leaves something behind of.
-const MAKING: [&str; 4] = ["issue user", "open session", "rotate root", "rotate static role"];
+const MAKING: [&str; 4] = [
+    "issue user",
+    "open session",
+    "rotate root",
+    "rotate static role",
+];
+
+/// How notes of requests begin.
+pub(crate) const CLIENT: &str = "client: ";
+
+/// Whether a note is of a request that nobody saw the answer of.
+pub(crate) fn is_unanswered(note: &str) -> bool {
+    let lost = [Lost::HungUp, Lost::Broken];
+    lost.iter().any(|lost| note.ends_with(lost.name()))
+}
 
 /// What is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,7 +155,9 @@ impl Client {
         if self.random.random_bool(0.75) || self.all.is(Phase::End) {
             self.revoke(grant).await;
         } else {
-            self.all.ledger.tell(grant, "left to end by itself".to_owned());
+            self.all
+                .ledger
+                .tell(grant, "left to end by itself".to_owned());
         }
     }
 
@@ -166,7 +182,9 @@ impl Client {
             let pause = Duration::from_secs(self.random.random_range(3..15));
             self.all.rest(pause, Phase::Chaos).await;
             let path = format!("{MOUNT}/config/rotate-root");
-            self.ask("rotate root", "POST", &path, &json!({})).await.ok();
+            self.ask("rotate root", "POST", &path, &json!({}))
+                .await
+                .ok();
         }
     }
 
@@ -176,9 +194,13 @@ impl Client {
             self.all.rest(pause, Phase::Chaos).await;
             let role = STATIC_ROLES[self.random.random_range(0..STATIC_ROLES.len())];
             let path = format!("{MOUNT}/static-roles/{role}/rotate");
-            self.ask("rotate static role", "POST", &path, &json!({})).await.ok();
+            self.ask("rotate static role", "POST", &path, &json!({}))
+                .await
+                .ok();
             let path = format!("{MOUNT}/static-creds/{role}");
-            self.ask("read static role", "GET", &path, &Value::Null).await.ok();
+            self.ask("read static role", "GET", &path, &Value::Null)
+                .await
+                .ok();
         }
     }
 
@@ -216,12 +238,16 @@ impl Client {
                 Ok(answer) if answer.is_success() => {
                     let seconds = answer.body["lease_duration"].as_u64().unwrap_or_default();
                     self.all.ledger.renewed(grant, asked, seconds);
-                    self.all.ledger.tell(grant, format!("renewed for {seconds} s"));
+                    self.all
+                        .ledger
+                        .tell(grant, format!("renewed for {seconds} s"));
                     return true;
                 }
                 Ok(answer) => {
                     let errors = answer.errors();
-                    self.all.ledger.tell(grant, format!("renewing answered {errors}"));
+                    self.all
+                        .ledger
+                        .tell(grant, format!("renewing answered {errors}"));
                     let is_gone = errors.contains("lease not found");
                     if is_gone && held.is_held(self.all.ledger.now()) {
                         self.all.ledger.lose(grant, &errors);
@@ -286,7 +312,8 @@ impl Client {
             let why = answer.as_ref().map(Answer::errors);
             let why = why.unwrap_or_else(|_| came_to.clone());
             let since = asked.as_secs_f64();
-            self.all.ledger.note(format!("client: {kind}, asked at {since:.3} s: {why}"));
+            let note = format!("{CLIENT}{kind}, asked at {since:.3} s: {why}");
+            self.all.ledger.note(note);
         }
         self.all.ledger.count(kind, &came_to);
         answer

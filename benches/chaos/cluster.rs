@@ -124,7 +124,10 @@ impl Cluster {
         for node in &self.nodes {
             found.push(node.look(&self.unseal_key).await);
         }
-        if let Some(active) = found.iter().position(|standing| *standing == Standing::Active) {
+        if let Some(active) = found
+            .iter()
+            .position(|standing| *standing == Standing::Active)
+        {
             self.active.store(active, Ordering::Relaxed);
         }
         *self.standings() = found;
@@ -154,7 +157,10 @@ impl Cluster {
                 return Ok(());
             }
             for node in self.nodes.iter().filter(|node| node.has_ended()) {
-                say(&format!("{} has ended by itself: starting it again", node.name));
+                say(&format!(
+                    "{} has ended by itself: starting it again",
+                    node.name
+                ));
                 node.restart()?;
             }
             if began.elapsed() > START {
@@ -207,6 +213,8 @@ impl Cluster {
     }
 
     fn standings(&self) -> MutexGuard<'_, Vec<Standing>> {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.standings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

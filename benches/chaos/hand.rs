@@ -13,7 +13,7 @@ use crate::Fallible;
 use crate::api::Lost;
 use crate::cluster::Cluster;
 use crate::ledger::Ledger;
-use crate::node::{Node, kill};
+use crate::node::{Node, age, kill};
 use crate::settings::Settings;
 
 pub(crate) const ACTS: &str = "hand";
@@ -21,6 +21,7 @@ pub(crate) const PLUGIN_KILLED: &str = "plugin killed";
 pub(crate) const HOST_KILLED: &str = "host killed";
 
 const PATIENCE: Duration = Duration::from_secs(5);
+const NEWBORN: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(crate) struct Hand {
@@ -59,7 +60,8 @@ impl Hand {
             self.pause(end.saturating_sub(now) / left).await;
             if self.ledger.now() > next_node && self.cluster.is_well() {
                 self.shake_a_node().await;
-                next_node = self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
+                next_node =
+                    self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
             } else {
                 self.kill_plugin()?;
             }
@@ -92,8 +94,12 @@ impl Hand {
         } else {
             &cluster.nodes[self.random.random_range(0..cluster.nodes.len())]
         };
+        // One that dies while its host sets it up is a trial of the host, which may need an operator
+        // then: a few of those, not most.
+        let spares_newborns = self.random.random_bool(0.95);
         for pid in node.plugins(&cluster.plugin)? {
-            if kill(pid).is_ok() {
+            let is_newborn = age(pid).is_none_or(|age| age < NEWBORN);
+            if !(spares_newborns && is_newborn) && kill(pid).is_ok() {
                 self.did(PLUGIN_KILLED, node);
             }
         }
@@ -114,7 +120,9 @@ impl Hand {
         let number = if self.random.random_bool(0.6) {
             let active = self.cluster.active().address;
             let mut nodes = self.cluster.nodes.iter();
-            nodes.position(|node| node.address == active).unwrap_or_default()
+            nodes
+                .position(|node| node.address == active)
+                .unwrap_or_default()
         } else {
             self.random.random_range(0..self.cluster.nodes.len())
         };
@@ -175,7 +183,10 @@ impl Hand {
     }
 
     async fn tell(&self, node: &Node, path: &str, body: &Value) {
-        let answer = self.cluster.send(node.address, "PUT", path, body, PATIENCE).await;
+        let answer = self
+            .cluster
+            .send(node.address, "PUT", path, body, PATIENCE)
+            .await;
         let told = match answer {
             Ok(answer) if answer.is_success() => return,
             Ok(answer) => answer.errors(),
@@ -183,7 +194,8 @@ impl Hand {
             Err(Lost::HungUp | Lost::Broken) => "no answer".to_owned(),
             Err(lost) => lost.name().to_owned(),
         };
-        self.ledger.note(format!("hand: {path} on {}: {told}", node.name));
+        self.ledger
+            .note(format!("hand: {path} on {}: {told}", node.name));
     }
 }
 

@@ -70,6 +70,10 @@ impl Ledger {
         self.aws.age()
     }
 
+    pub(crate) fn since(&self, moment: Duration) -> Duration {
+        self.now().saturating_sub(moment)
+    }
+
     pub(crate) fn note(&self, what: String) {
         let at = self.now();
         self.book().notes.push(Note { at, what });
@@ -89,7 +93,10 @@ impl Ledger {
     pub(crate) fn counted(&self, kind: &str, what: &str) -> usize {
         let book = self.book();
         let counts = book.counts.get(kind);
-        counts.and_then(|counts| counts.get(what)).copied().unwrap_or_default()
+        counts
+            .and_then(|counts| counts.get(what))
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn notes(&self) -> Vec<Note> {

@@ -22,9 +22,9 @@ mod world;
 use std::fs;
 use std::process::ExitCode;
 
+use driver::{Fallible, interrupted, machine, server};
 use report::{PluginReport, Report};
 use settings::{Phase, Settings};
-use driver::{Fallible, interrupted, machine, server};
 use world::World;
 
 fn main() -> ExitCode {

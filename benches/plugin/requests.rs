@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::Fallible;
 use crate::driver::connection::Ask;
+use crate::driver::progress::say;
 use crate::host::{Host, revokes};
 use crate::load::{self, Run};
-use crate::driver::progress::say;
 use crate::progress::Progress;
 use crate::report::{self, Case, Cpu, Latency, Report, StandIn};
 use crate::settings::Settings;

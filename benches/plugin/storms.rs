@@ -8,9 +8,9 @@ use vault_plugin_secrets_aws::aws::AccessKeyStatus;
 use vault_plugin_secrets_aws::aws::fake::{Call, FakeUser, Outcome, RateLimit};
 
 use crate::Fallible;
+use crate::driver::progress::say;
 use crate::host::Host;
 use crate::load;
-use crate::driver::progress::say;
 use crate::progress::{Progress, pulse};
 use crate::report::{Report, Storm};
 use crate::settings::{Plugin, Settings};
