@@ -179,7 +179,7 @@ impl Client {
 
     async fn rotate_root(mut self) {
         while self.all.is(Phase::Chaos) {
-            let pause = Duration::from_secs(self.random.random_range(3..15));
+            let pause = Duration::from_secs(self.random.random_range(1..8));
             self.all.rest(pause, Phase::Chaos).await;
             let path = format!("{MOUNT}/config/rotate-root");
             self.ask("rotate root", "POST", &path, &json!({}))
@@ -190,7 +190,7 @@ impl Client {
 
     async fn rotate_static(mut self) {
         while self.all.is(Phase::Chaos) {
-            let pause = Duration::from_secs(self.random.random_range(2..8));
+            let pause = Duration::from_secs(self.random.random_range(1..6));
             self.all.rest(pause, Phase::Chaos).await;
             let role = STATIC_ROLES[self.random.random_range(0..STATIC_ROLES.len())];
             let path = format!("{MOUNT}/static-roles/{role}/rotate");

@@ -21,6 +21,8 @@ pub(crate) const PLUGIN_KILLED: &str = "plugin killed";
 pub(crate) const HOST_KILLED: &str = "host killed";
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// On average: more often there is nobody to kill, and nothing under way.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 const NEWBORN: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
@@ -57,7 +59,8 @@ impl Hand {
                 return Err(format!("only {kills} processes could be killed").into());
             }
             let left = u32::try_from(settings.kills - kills)?;
-            self.pause(end.saturating_sub(now) / left).await;
+            let average = end.saturating_sub(now) / left;
+            self.pause(average.max(SHORTEST_PAUSE)).await;
             if self.ledger.now() > next_node && self.cluster.is_well() {
                 self.shake_a_node().await;
                 next_node =
