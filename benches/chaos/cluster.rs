@@ -153,6 +153,11 @@ impl Cluster {
             && !standings.contains(&Standing::Out)
     }
 
+    /// Whether, by the last look, a node serves.
+    pub(crate) fn has_active(&self) -> bool {
+        self.standings().contains(&Standing::Active)
+    }
+
     pub(crate) async fn wait_until_well(&self) -> Fallible {
         let began = Instant::now();
         loop {

@@ -23,6 +23,8 @@ pub(crate) const HOST_KILLED: &str = "host killed";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// On average: more often there is nobody to kill, and nothing under way.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// Until it looks again where there was nobody to kill.
+const PROWL: Duration = Duration::from_millis(40);
 const NEWBORN: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
@@ -66,7 +68,12 @@ impl Hand {
                 next_node =
                     self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
             } else {
-                self.kill_plugin()?;
+                while !self.kill_plugin()? {
+                    sleep(PROWL).await;
+                    if self.ledger.now() > next_node {
+                        break;
+                    }
+                }
             }
             while let Some(mended) = self.mending.try_join_next() {
                 mended??;
@@ -90,7 +97,9 @@ impl Hand {
         self.ledger.note(format!("hand: {what} on {}", node.name));
     }
 
-    fn kill_plugin(&mut self) -> Fallible {
+    /// Whether there was one to kill.
+    fn kill_plugin(&mut self) -> Fallible<bool> {
+        let mut killed = false;
         let cluster = Arc::clone(&self.cluster);
         let node = if self.random.random_bool(0.85) {
             cluster.active()
@@ -104,9 +113,10 @@ impl Hand {
             let is_newborn = age(pid).is_none_or(|age| age < NEWBORN);
             if !(spares_newborns && is_newborn) && kill(pid).is_ok() {
                 self.did(PLUGIN_KILLED, node);
+                killed = true;
             }
         }
-        Ok(())
+        Ok(killed)
     }
 
     async fn shake_a_node(&mut self) {

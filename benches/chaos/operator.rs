@@ -11,6 +11,7 @@ use crate::Fallible;
 use crate::cluster::Cluster;
 use crate::hand::ACTS;
 use crate::ledger::Ledger;
+use crate::node::Node;
 use crate::scene::{MOUNT, USER_ROLES};
 
 const PAUSE: Duration = Duration::from_secs(1);
@@ -21,15 +22,24 @@ const RESTARTED_AFTER: usize = 8;
 /// For the mount to answer again when all is mended.
 const SOON: Duration = Duration::from_mins(1);
 
-/// Looks whether the mount serves, and brings it back if it does not.
+/// Starts hosts again that ended by themselves. Looks whether the mount serves, and brings it back if
+/// it does not.
 ///
-/// A plugin that dies just when a host sets it up can leave the host without: OpenBao has no mount then
-/// until somebody reloads it, and Vault asks the dead process again and again until it starts anew.
+/// A plugin that dies just when a host sets it up can leave that without: with no mount until somebody
+/// reloads it, or asking the dead process again and again until the host starts anew.
 pub(crate) async fn be_on_call(cluster: Arc<Cluster>, ledger: Arc<Ledger>) {
     let mut failed = 0;
     loop {
         sleep(PAUSE).await;
-        if !cluster.is_well() {
+        for node in cluster.nodes.iter().filter(|node| node.has_ended()) {
+            ledger.count(ACTS, "host ended by itself");
+            ledger.note(format!(
+                "operator: {} has ended, starting it again",
+                node.name
+            ));
+            start(node, &ledger);
+        }
+        if !cluster.has_active() {
             failed = 0;
             continue;
         }
@@ -58,11 +68,15 @@ pub(crate) async fn be_on_call(cluster: Arc<Cluster>, ledger: Arc<Ledger>) {
             if let Some(server) = node.stop() {
                 // It has time to end by itself.
                 let _ = spawn_blocking(|| drop(server)).await;
-                if let Err(error) = node.restart() {
-                    ledger.note(format!("operator: {} does not start: {error}", node.name));
-                }
+                start(node, &ledger);
             }
         }
+    }
+}
+
+fn start(node: &Node, ledger: &Ledger) {
+    if let Err(error) = node.restart() {
+        ledger.note(format!("operator: {} does not start: {error}", node.name));
     }
 }
 
