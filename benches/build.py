@@ -49,9 +49,9 @@ def plugin():
     return os.environ.get("PLUGIN_BIN") or built("bin", PLUGIN, "--release")
 
 
-def driver(name):
+def driver(name, *arguments):
     """The program that drives the host."""
-    return built("bench", name, "--profile=driver", f"--bench={name}")
+    return built("bench", name, f"--bench={name}", *arguments)
 
 
 def host():

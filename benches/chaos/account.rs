@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vault_plugin_secrets_aws::aws::AccessKeyStatus;
 use vault_plugin_secrets_aws::aws::fake::{FakeAws, FakeUser};
+use vault_plugin_secrets_aws::aws::{AccessKeyId, AccessKeyStatus};
 use vault_plugin_secrets_aws::clock::{Clock as _, SystemClock};
 
 use crate::Fallible;
@@ -79,6 +79,11 @@ impl Account {
             && self.stale.is_empty()
     }
 
+    /// Whether the host has no leases any more, but those that it has given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.leases == self.given_up.len()
+    }
+
     /// What is left, but for doubts, with what it is.
     pub(crate) fn left(&self) -> Vec<(&'static str, &str)> {
         let lists = [
@@ -104,6 +109,7 @@ impl Account {
 #[derive(Debug)]
 struct Lease {
     user: String,
+    /// Empty once it has been renewed.
     access_key: String,
     expires: OffsetDateTime,
     is_given_up: bool,
@@ -147,8 +153,12 @@ impl Accountant<'_> {
             let name = user.user_name.to_string();
             match leased(&name) {
                 Some(lease) => {
-                    let mut keys = user.access_keys.iter();
-                    if keys.any(|key| key.access_key_id.as_str() != lease.access_key) {
+                    let given = held.iter().find(|grant| grant.user == name);
+                    let own = given.map_or(&lease.access_key, |grant| &grant.access_key);
+                    let is_other = |id: &str| !own.is_empty() && id != own;
+                    let keys = &user.access_keys;
+                    if keys.len() > 1 || keys.iter().any(|key| is_other(key.access_key_id.as_str()))
+                    {
                         account.spare_keys.push(name);
                     }
                 }
@@ -242,7 +252,7 @@ impl Accountant<'_> {
                 account.dead_static_keys.push(role.to_owned());
             }
             let keys = self.aws.access_key_ids(role);
-            let mut ids = keys.iter().map(|id| id.as_str());
+            let mut ids = keys.iter().map(AccessKeyId::as_str);
             let is_single = role.ends_with("single");
             if ids.any(|id| id != current && (is_single || id != previous)) {
                 account.spare_keys.push(role.to_owned());

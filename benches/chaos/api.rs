@@ -33,11 +33,14 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// What the host says went wrong.
+    /// What the host says went wrong, in one line.
     pub(crate) fn errors(&self) -> String {
         let errors = self.body["errors"].as_array();
         let texts = errors.into_iter().flatten().filter_map(Value::as_str);
-        format!("{}: {}", self.status, texts.collect::<Vec<_>>().join("; "))
+        let texts = texts.collect::<Vec<_>>().join("; ");
+        // Hosts write lists of one.
+        let words: Vec<_> = texts.split_whitespace().collect();
+        format!("{}: {}", self.status, words.join(" "))
     }
 }
 

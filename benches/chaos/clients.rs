@@ -22,7 +22,7 @@ const WORKERS: usize = 6;
 /// Clients that hold a lease for as long as it can be renewed, also while all heals.
 const KEEPERS: usize = 3;
 /// Of a client that does not hang up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// After this many failures in a row a client has something else to do.
 const TRIES: usize = 4;
 
@@ -33,6 +33,15 @@ const MAKING: [&str; 4] = [
     "rotate root",
     "rotate static role",
 ];
+
+/// How notes of requests begin.
+pub(crate) const CLIENT: &str = "client: ";
+
+/// Whether a note is of a request that nobody saw the answer of.
+pub(crate) fn is_unanswered(note: &str) -> bool {
+    let lost = [Lost::HungUp, Lost::Broken];
+    lost.iter().any(|lost| note.ends_with(lost.name()))
+}
 
 /// What is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +179,7 @@ impl Client {
 
     async fn rotate_root(mut self) {
         while self.all.is(Phase::Chaos) {
-            let pause = Duration::from_secs(self.random.random_range(3..15));
+            let pause = Duration::from_secs(self.random.random_range(1..8));
             self.all.rest(pause, Phase::Chaos).await;
             let path = format!("{MOUNT}/config/rotate-root");
             self.ask("rotate root", "POST", &path, &json!({}))
@@ -181,7 +190,7 @@ impl Client {
 
     async fn rotate_static(mut self) {
         while self.all.is(Phase::Chaos) {
-            let pause = Duration::from_secs(self.random.random_range(2..8));
+            let pause = Duration::from_secs(self.random.random_range(1..6));
             self.all.rest(pause, Phase::Chaos).await;
             let role = STATIC_ROLES[self.random.random_range(0..STATIC_ROLES.len())];
             let path = format!("{MOUNT}/static-roles/{role}/rotate");
@@ -303,9 +312,8 @@ impl Client {
             let why = answer.as_ref().map(Answer::errors);
             let why = why.unwrap_or_else(|_| came_to.clone());
             let since = asked.as_secs_f64();
-            self.all
-                .ledger
-                .note(format!("client: {kind}, asked at {since:.3} s: {why}"));
+            let note = format!("{CLIENT}{kind}, asked at {since:.3} s: {why}");
+            self.all.ledger.note(note);
         }
         self.all.ledger.count(kind, &came_to);
         answer

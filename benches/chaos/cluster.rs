@@ -66,15 +66,15 @@ impl Cluster {
             _sockets: sockets,
         };
         cluster.initialize().await?;
+        cluster.wait_until_well().await?;
+        cluster.give_votes_soon().await?;
         let leader = cluster.nodes[0].address;
         for number in 1..settings.nodes {
             let node = Node::start(&common, directory, number, Some(leader))?;
             cluster.nodes.push(node);
         }
         cluster.wait_until_well().await?;
-        if settings.nodes > 1 {
-            cluster.wait_for_votes().await?;
-        }
+        cluster.wait_for_votes().await?;
         Ok(cluster)
     }
 
@@ -97,10 +97,14 @@ impl Cluster {
     }
 
     /// New nodes get a vote after some time that is meant for larger clusters.
-    async fn wait_for_votes(&self) -> Fallible {
+    async fn give_votes_soon(&self) -> Fallible {
         let body = json!({ "server_stabilization_time": "1s" });
         let path = "sys/storage/raft/autopilot/configuration";
         self.operate("POST", path, &body).await?;
+        Ok(())
+    }
+
+    async fn wait_for_votes(&self) -> Fallible {
         let began = Instant::now();
         loop {
             let path = "sys/storage/raft/configuration";
@@ -147,6 +151,11 @@ impl Cluster {
         standings.len() == self.nodes.len()
             && standings.contains(&Standing::Active)
             && !standings.contains(&Standing::Out)
+    }
+
+    /// Whether, by the last look, a node serves.
+    pub(crate) fn has_active(&self) -> bool {
+        self.standings().contains(&Standing::Active)
     }
 
     pub(crate) async fn wait_until_well(&self) -> Fallible {

@@ -13,7 +13,7 @@ use crate::Fallible;
 use crate::api::Lost;
 use crate::cluster::Cluster;
 use crate::ledger::Ledger;
-use crate::node::{Node, kill};
+use crate::node::{Node, age, kill};
 use crate::settings::Settings;
 
 pub(crate) const ACTS: &str = "hand";
@@ -21,6 +21,11 @@ pub(crate) const PLUGIN_KILLED: &str = "plugin killed";
 pub(crate) const HOST_KILLED: &str = "host killed";
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// On average: more often there is nobody to kill, and nothing under way.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// Until it looks again where there was nobody to kill.
+const PROWL: Duration = Duration::from_millis(40);
+const NEWBORN: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
 pub(crate) struct Hand {
@@ -56,13 +61,19 @@ impl Hand {
                 return Err(format!("only {kills} processes could be killed").into());
             }
             let left = u32::try_from(settings.kills - kills)?;
-            self.pause(end.saturating_sub(now) / left).await;
+            let average = end.saturating_sub(now) / left;
+            self.pause(average.max(SHORTEST_PAUSE)).await;
             if self.ledger.now() > next_node && self.cluster.is_well() {
                 self.shake_a_node().await;
                 next_node =
                     self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
             } else {
-                self.kill_plugin()?;
+                while !self.kill_plugin()? {
+                    sleep(PROWL).await;
+                    if self.ledger.now() > next_node {
+                        break;
+                    }
+                }
             }
             while let Some(mended) = self.mending.try_join_next() {
                 mended??;
@@ -86,19 +97,26 @@ impl Hand {
         self.ledger.note(format!("hand: {what} on {}", node.name));
     }
 
-    fn kill_plugin(&mut self) -> Fallible {
+    /// Whether there was one to kill.
+    fn kill_plugin(&mut self) -> Fallible<bool> {
+        let mut killed = false;
         let cluster = Arc::clone(&self.cluster);
         let node = if self.random.random_bool(0.85) {
             cluster.active()
         } else {
             &cluster.nodes[self.random.random_range(0..cluster.nodes.len())]
         };
+        // One that dies while its host sets it up is a trial of the host, which may need an operator
+        // then: a few of those, not most.
+        let spares_newborns = self.random.random_bool(0.95);
         for pid in node.plugins(&cluster.plugin)? {
-            if kill(pid).is_ok() {
+            let is_newborn = age(pid).is_none_or(|age| age < NEWBORN);
+            if !(spares_newborns && is_newborn) && kill(pid).is_ok() {
                 self.did(PLUGIN_KILLED, node);
+                killed = true;
             }
         }
-        Ok(())
+        Ok(killed)
     }
 
     async fn shake_a_node(&mut self) {

@@ -70,6 +70,10 @@ impl Ledger {
         self.aws.age()
     }
 
+    pub(crate) fn since(&self, moment: Duration) -> Duration {
+        self.now().saturating_sub(moment)
+    }
+
     pub(crate) fn note(&self, what: String) {
         let at = self.now();
         self.book().notes.push(Note { at, what });

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vault_plugin_secrets_aws::aws::fake::{Call, FakeAws};
 
+use crate::clients::{CLIENT, is_unanswered};
 use crate::ledger::{Ledger, Note};
 
 /// How far from a call something may be that has to do with it.
@@ -26,11 +27,16 @@ pub(crate) fn tell(user: &str, aws: &FakeAws, ledger: &Ledger) -> Vec<String> {
             what: "no client was given it".to_owned(),
         }),
     }
+    // Of other clients' requests only those that may have asked for this user.
+    let may_matter = |note: &Note| {
+        !note.what.starts_with(CLIENT) || grant.is_none() && is_unanswered(&note.what)
+    };
     let is_near = |note: &Note| {
         let near = |at: Duration| note.at.abs_diff(at) < AROUND;
         calls.iter().any(|call| near(call.began)) || grant.is_some_and(|grant| near(grant.given))
     };
-    story.extend(ledger.notes().into_iter().filter(is_near));
+    let notes = ledger.notes().into_iter();
+    story.extend(notes.filter(may_matter).filter(is_near));
     story.sort_by_key(|note| note.at);
     let line = |note: Note| format!("{:9.3} {}", note.at.as_secs_f64(), note.what);
     story.into_iter().map(line).collect()

@@ -14,6 +14,7 @@ mod hand;
 mod ledger;
 mod life;
 mod node;
+mod operator;
 mod report;
 mod run;
 mod scene;
@@ -47,6 +48,17 @@ fn run() -> Fallible {
             interrupted = interrupted() => Err(interrupted?.into()),
         }
     })?;
+    // Whatever runs ends with it, the nodes too.
+    drop(runtime);
+    let directory = settings.directory();
+    if report.failures.is_empty() {
+        fs::remove_dir_all(directory)?;
+    } else {
+        progress::say(&format!(
+            "what the nodes logged is in {}",
+            directory.display()
+        ));
+    }
     let text = serde_json::to_string_pretty(&report)?;
     fs::write(&settings.output, text + "\n")?;
     Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::Fallible;
 use crate::api::{self, Answer, Lost};
 use crate::driver::connection::Ask;
-use crate::driver::server::{Server, children};
+use crate::driver::server::{Server, children, stat};
 
 /// For what it says of itself.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -130,11 +130,16 @@ impl Node {
 
     /// Kills the host, and hands over what is left of it: plugins live on until that is dropped.
     pub(crate) fn kill(&self) -> Fallible<Option<Server>> {
-        let Some(server) = self.state().server.take() else {
-            return Ok(None);
-        };
-        kill(server.pid)?;
-        Ok(Some(server))
+        let server = self.stop();
+        if let Some(server) = &server {
+            kill(server.pid)?;
+        }
+        Ok(server)
+    }
+
+    /// Hands over the host, which ends in order when that is dropped.
+    pub(crate) fn stop(&self) -> Option<Server> {
+        self.state().server.take()
     }
 
     /// The processes of a plugin here.
@@ -206,6 +211,15 @@ pub(crate) fn kill(pid: u32) -> Fallible {
     } else {
         Err(format!("there is no process {pid} to kill").into())
     }
+}
+
+/// How long ago a process was started.
+pub(crate) fn age(pid: u32) -> Option<Duration> {
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
+    // In hundredths of a second on every architecture.
+    let start: f64 = stat(pid)?[19].parse().ok()?;
+    Duration::try_from_secs_f64(uptime - start / 100.0).ok()
 }
 
 /// An address that nobody listens at, with a port that no connection is given for its own end: a

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::ledger::Ledger;
 use crate::report::{Aws, Report};
 use crate::scene;
 use crate::settings::Settings;
-use crate::{life, weather};
+use crate::{life, operator, weather};
 
 /// Within this nothing is left but doubts.
 const HEALING: Duration = Duration::from_mins(2);
@@ -41,16 +42,7 @@ const LIVES: usize = 5;
 pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let aws = FakeAws::new(Arc::new(SystemClock));
     let ledger = Arc::new(Ledger::new(aws.clone()));
-    let directory = settings.output.with_file_name("nodes");
-    let _ = fs::remove_dir_all(&directory);
-    fs::create_dir_all(&directory)?;
-    // The host follows links and then refuses plugins of a directory that it got to by one.
-    let directory = directory.canonicalize()?;
-
-    say(&format!("seed {}, {} nodes", settings.seed, settings.nodes));
-    let cluster = Arc::new(Cluster::start(settings, &directory).await?);
-    weather::clear(&aws);
-    let storage = scene::set(&cluster, &aws).await?;
+    let (cluster, storage) = prepare(settings, &aws).await?;
     let accountant = Accountant {
         cluster: &cluster,
         aws: &aws,
@@ -61,10 +53,6 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     if !before.is_settled() {
         return Err(format!("something is wrong before anything went wrong: {before:?}").into());
     }
-    say(&format!(
-        "{}: the nodes are up, the mount is there",
-        cluster.product
-    ));
 
     let (phase, phases) = watch::channel(Phase::Chaos);
     let clients = Clients {
@@ -74,12 +62,7 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         calm: Arc::default(),
     };
     let mut crowd = clients.start(settings.seed);
-    let looking = {
-        let cluster = Arc::clone(&cluster);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { cluster.watch().await });
-        tasks
-    };
+    let on_call = watch_over(&cluster, &ledger);
     let began = ledger.now();
     let hand = Hand::new(Arc::clone(&cluster), Arc::clone(&ledger), settings.seed);
     tokio::select! {
@@ -87,9 +70,10 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         () = weather::change(&aws, &ledger, settings.seed) => {}
         () = watch_users(&accountant, settings) => {}
     }
-    let chaos = ledger.now() - began;
+    let chaos_s = ledger.since(began).as_secs_f64();
     weather::clear(&aws);
     cluster.wait_until_well().await?;
+    operator::wait_for_mount(&cluster).await?;
     let _ = phase.send(Phase::Healing);
     ledger.note("all is mended".to_owned());
     say(&format!("all is mended after {} kills", kills(&ledger)));
@@ -111,15 +95,18 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let sessions_lost = lost_sessions(&aws, &ledger);
 
     let _ = phase.send(Phase::End);
-    while crowd.keepers.join_next().await.is_some() {}
-    while crowd.workers.join_next().await.is_some() {}
+    while let Some(ended) = crowd.keepers.join_next().await {
+        ended?;
+    }
+    while let Some(ended) = crowd.workers.join_next().await {
+        ended?;
+    }
     accountant.revoke_all().await?;
-    let is_over = |account: &Account| account.leases == account.given_up.len();
-    let giving_back = healing.since(ledger.now());
-    let (_, end) = giving_back
-        .wait("giving back", GIVING_BACK, is_over)
+    let (_, end) = healing
+        .since(ledger.now())
+        .wait("giving back", GIVING_BACK, Account::is_over)
         .await?;
-    drop(looking);
+    drop(on_call);
 
     let mut report = Report {
         host: cluster.product.clone(),
@@ -127,7 +114,7 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         seed: settings.seed,
         quick: settings.quick,
         machine: machine()?,
-        chaos_s: chaos.as_secs_f64(),
+        chaos_s,
         kills: kills(&ledger),
         counts: ledger.counts(),
         aws: Aws::of(&aws),
@@ -146,17 +133,45 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     };
     report.failures = failures(&report);
     report.lives = lives(&report, &aws, &ledger);
-    let is_clean = report.failures.is_empty();
-    drop(cluster);
-    if is_clean {
-        fs::remove_dir_all(&directory)?;
-    } else {
-        say(&format!(
-            "what the nodes logged is in {}",
-            directory.display()
-        ));
-    }
+    write_notes(&settings.output.with_file_name("events.txt"), &ledger)?;
     Ok(report)
+}
+
+/// The nodes and the mount; and where that has its storage.
+async fn prepare(settings: &Settings, aws: &FakeAws) -> Fallible<(Arc<Cluster>, String)> {
+    say(&format!("seed {}, {} nodes", settings.seed, settings.nodes));
+    let directory = settings.directory();
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory)?;
+    // The host follows links and then refuses plugins of a directory that it got to by one.
+    let cluster = Cluster::start(settings, &directory.canonicalize()?).await?;
+    weather::clear(aws);
+    let storage = scene::set(&cluster, aws).await?;
+    say(&format!(
+        "{}: the nodes are up, the mount is there",
+        cluster.product
+    ));
+    Ok((Arc::new(cluster), storage))
+}
+
+/// What goes on from the first to the last: somebody looks how the nodes stand, and does what is to be
+/// done.
+fn watch_over(cluster: &Arc<Cluster>, ledger: &Arc<Ledger>) -> JoinSet<()> {
+    let mut on_call = JoinSet::new();
+    on_call.spawn(operator::be_on_call(
+        Arc::clone(cluster),
+        Arc::clone(ledger),
+    ));
+    let cluster = Arc::clone(cluster);
+    on_call.spawn(async move { cluster.watch().await });
+    on_call
+}
+
+/// Everything that happened, but for what is the clients' own concern.
+fn write_notes(path: &Path, ledger: &Ledger) -> Fallible {
+    let notes = ledger.notes().into_iter();
+    let lines = notes.map(|note| format!("{:9.3} {}\n", note.at.as_secs_f64(), note.what));
+    Ok(fs::write(path, lines.collect::<String>())?)
 }
 
 /// Looks every second whether AWS has what clients hold, and says now and then how things are.
@@ -206,7 +221,7 @@ impl Healing<'_> {
     }
 
     fn tell(&self, what: &str, account: &Account) {
-        let seconds = (self.accountant.ledger.now() - self.mended).as_secs();
+        let seconds = self.accountant.ledger.since(self.mended).as_secs();
         say(&format!(
             "{what}, {seconds} s: {} users, {} leases ({} overdue, {} given up); without a lease: {} half \
              made, {} doubts, {} forgotten; {} spare keys, {} dead static keys, {} lost leases; {} WAL \
@@ -237,7 +252,7 @@ impl Healing<'_> {
     ) -> Fallible<(Option<Duration>, Account)> {
         for number in 0_usize.. {
             let account = self.look().await?;
-            let took = self.accountant.ledger.now() - self.mended;
+            let took = self.accountant.ledger.since(self.mended);
             let is_so = is_so(&account);
             let is_over = is_so || took > bound;
             if is_over || number.is_multiple_of(TOLD) {

@@ -20,7 +20,7 @@ pub(crate) const SESSION_ROLE: &str = "assumed";
 pub(crate) const STATIC_ROLES: [&str; 3] = ["static-one", "static-two", "static-single"];
 
 /// How long a user's lease is.
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_mins(1);
 /// The longest that renewals can make it. Doubts are settled no earlier.
 pub(crate) const LONGEST_LEASE: Duration = Duration::from_secs(150);
 
@@ -99,7 +99,13 @@ pub(crate) async fn set(cluster: &Cluster, aws: &FakeAws) -> Fallible<String> {
         ),
         (
             SESSION_ROLE,
-            json!({ "credential_type": "assumed_role", "role_arns": [arn.as_str()] }),
+            json!({
+                "credential_type": "assumed_role",
+                "role_arns": [arn.as_str()],
+                // AWS opens none for as short a time as the mount's leases are.
+                "default_sts_ttl": "15m",
+                "max_sts_ttl": "15m",
+            }),
         ),
     ] {
         write(format!("{MOUNT}/roles/{role}"), body).await?;

@@ -64,4 +64,9 @@ impl Settings {
         }
         Ok(settings)
     }
+
+    /// What the nodes have.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.output.with_file_name("nodes")
+    }
 }
