@@ -103,22 +103,22 @@ mod tests {
         backend.abandoned.into_inner()
     }
 
-    fn granted() -> Outcome {
-        Ok(Some(Response {
+    fn granted() -> Response {
+        Response {
             secret: Some(Secret::default()),
             ..Response::default()
-        }))
+        }
     }
 
     #[tokio::test]
     async fn a_lease_that_nobody_reads_is_abandoned_with_the_time_to_revoke_it() {
-        assert_eq!(abandoned(Operation::Read, granted()).await, 1);
+        assert_eq!(abandoned(Operation::Read, Ok(Some(granted()))).await, 1);
     }
 
     #[tokio::test]
     async fn an_answer_that_grants_nothing_new_abandons_nothing() {
         for (operation, outcome) in [
-            (Operation::Renew, granted()),
+            (Operation::Renew, Ok(Some(granted()))),
             (Operation::Read, Ok(None)),
             (Operation::Read, Ok(Some(Response::default()))),
             (Operation::Read, Err(Error::UnsupportedPath)),
