@@ -10,7 +10,8 @@ use crate::logical::Error;
 pub(crate) fn refused(context: &str, error: &aws::Error) -> Error {
     let text = format!("{context}: {}", explain(error));
     match error.kind() {
-        ErrorKind::Throttled => Error::UpstreamRateLimited(text),
+        // Should anybody still read that nobody waits, it is worth another try.
+        ErrorKind::Throttled | ErrorKind::CallerGone => Error::UpstreamRateLimited(text),
         _ => Error::Invalid(text),
     }
 }
@@ -53,6 +54,8 @@ pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
         {
             "check policy_document of the role".to_owned()
         }
+        // Our own words, with the wait.
+        ErrorKind::Throttled if error.message().contains("try again") => return None,
         ErrorKind::Throttled => {
             format!("AWS limits how often this account may call {operation}; try again later")
         }

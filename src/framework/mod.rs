@@ -243,7 +243,7 @@ impl<S: Lifecycle> Backend<S> {
             return Ok(false);
         }
         let state = if_offered(self.system.replication_state().await)?;
-        let standby = state.is_performance_standby();
+        let standby = state.is_performance_standby() || state.is_dr_secondary();
         self.active.store(!standby, Ordering::Relaxed);
         Ok(standby)
     }
@@ -307,6 +307,11 @@ impl<S: Lifecycle> logical::Backend for Backend<S> {
                 found.revoke(state, request, secret).await
             }
             Operation::Rollback => {
+                // Hosts send it to standbys, too, which would take the active node's work for that of
+                // a life that has ended.
+                if self.is_standby().await? {
+                    return Ok(None);
+                }
                 // The host gives up a tick after a while and sends the next while ours goes on.
                 let Ok(_alone) = self.rolling_back.try_lock() else {
                     return Ok(None);

@@ -3,6 +3,7 @@
 mod acceptance;
 mod account;
 mod change;
+mod connected;
 mod found;
 mod identity_tokens;
 pub(in crate::engine) mod root_config;
@@ -16,13 +17,12 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 pub(super) use self::change::RootChange;
+pub(crate) use self::connected::Connected;
 pub(super) use self::root_keys::RootKeys;
 
 use self::acceptance::{Acceptance, WatchedConnector};
@@ -33,10 +33,9 @@ use self::root_keys::HeldKey;
 use self::sts::StsCandidates;
 use crate::aws::limit::MountLimits;
 use crate::aws::{
-    self, AccountIam, Arn, AssumeRoleSource, CallerIdentity, ClientConfig, Connector,
-    CredentialSource, RoleSessionName, Sts, StsAddress, WebIdentitySource,
+    self, AccountIam, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource,
+    RoleSessionName, StsAddress, WebIdentitySource,
 };
-use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::engine::error::explain;
 use crate::engine::usernames::Names;
@@ -279,56 +278,6 @@ impl ClientCache {
 impl fmt::Debug for ClientCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientCache").finish_non_exhaustive()
-    }
-}
-
-/// The clients of one configuration.
-pub(crate) struct Connected {
-    /// What they were made of.
-    pub(crate) root: RootConfig,
-    /// The configuration's `username_template`.
-    pub(crate) names: Names,
-    /// IAM of the account.
-    pub(crate) iam: AccountIam,
-    sts: Arc<StsCandidates>,
-    acceptance: Arc<Acceptance>,
-    caller: Found<CallerIdentity, ()>,
-    _key: HeldKey,
-    // Dropped with the last request that holds these clients.
-    _held: TaskTrackerToken,
-    holders: TaskTracker,
-}
-
-impl Connected {
-    /// STS of the account, for a request of `caller`.
-    ///
-    /// With one address it is that one. With several, it is the first that answers
-    /// `sts:GetCallerIdentity`, found out once, and again when it cannot be reached any more.
-    pub(crate) async fn sts(&self, caller: &Caller) -> Result<Box<dyn Sts>, Error> {
-        let chosen = self.sts.choose(caller).await.map_err(Error::from)?;
-        Ok(Box::new(chosen))
-    }
-
-    /// Who AWS takes us for, asked once; `None` when AWS does not say in two thirds of the time.
-    pub(crate) async fn caller(&self, caller: &Caller) -> Option<CallerIdentity> {
-        let ask = || {
-            let (sts, caller) = (Arc::clone(&self.sts), caller.committed());
-            async move {
-                let sts = sts.choose(&caller).await.map_err(drop)?.beginning();
-                sts.get_caller_identity().await.map_err(drop)
-            }
-            .boxed()
-        };
-        tokio::select! {
-            biased;
-            identity = self.caller.get_or_ask(ask) => identity.ok(),
-            () = caller.gone() => None,
-        }
-    }
-
-    /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
-    pub(crate) async fn sts_accepts_us(&self, caller: &Caller) -> Result<bool, aws::Error> {
-        self.sts.accepts_us(caller).await
     }
 }
 

@@ -21,7 +21,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::locks::NameLocks;
-use crate::logical::{Error, ReplicationState, Storage, if_offered};
+use crate::logical::{Error, Storage};
 
 /// For how long after the end of its lease a user is left alone: a renewal may be on its way.
 const GRACE: Duration = Duration::from_mins(2);
@@ -152,16 +152,14 @@ impl Schedule {
     }
 }
 
-/// One tick.
+/// One tick, on the node that issues; the host's timer does nothing on the others.
 pub(in crate::engine) async fn sweep(
     engine: &Engine,
     storage: &dyn Storage,
     caller: &Caller,
 ) -> Result<(), Error> {
     let register = &engine.issued;
-    if !is_ours(if_offered(engine.system.replication_state().await)?)
-        || !register.list(engine, storage).await?
-    {
+    if !register.list(engine, storage).await? {
         return Ok(());
     }
     let hold = register.watch.tick(engine, storage).await?;
@@ -196,11 +194,6 @@ pub(in crate::engine) async fn sweep(
         None => Ok(()),
         Some(error) => Err(error.context("error removing IAM users whose lease is over")),
     }
-}
-
-/// Whether this node makes and removes the users of its cluster.
-fn is_ours(state: ReplicationState) -> bool {
-    !state.is_performance_standby() && !state.is_dr_secondary()
 }
 
 async fn load(storage: &dyn Storage, name: &str) -> Result<Option<(UserName, IssuedUser)>, Error> {

@@ -24,7 +24,7 @@ pub(crate) async fn rotate_due(
     storage: &dyn Storage,
     caller: &Caller,
 ) -> Result<(), Error> {
-    if !may_write(engine).await? {
+    if !is_ours(engine).await? {
         return Ok(());
     }
     let queue = &engine.static_roles.queue;
@@ -59,14 +59,11 @@ pub(crate) async fn rotate_due(
     )))
 }
 
-/// Whether this node is the one that rotates. A host that fails to answer gets an error: two nodes
-/// that rotate one role take away each other's keys.
-async fn may_write(engine: &Engine) -> Result<bool, Error> {
+/// Whether this cluster is the one that rotates: two that rotate one role take away each other's keys,
+/// so a host that fails to answer gets an error. Standbys are not asked at all.
+async fn is_ours(engine: &Engine) -> Result<bool, Error> {
     let system = &engine.system;
     let state = if_offered(system.replication_state().await)?;
-    if state.is_performance_standby() || state.is_dr_secondary() {
-        return Ok(false);
-    }
     Ok(!state.is_performance_secondary() || if_offered(system.local_mount().await)?)
 }
 

@@ -71,10 +71,7 @@ async fn the_hosts_timer_asks_for_little_where_nothing_is_issued() {
 
     mount.roll_back().await.unwrap();
 
-    assert_eq!(
-        calls(&mount),
-        ["replication_state", "replication_state", "list wal/"]
-    );
+    assert_eq!(calls(&mount), ["replication_state", "list wal/"]);
 }
 
 #[tokio::test]

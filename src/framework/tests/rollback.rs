@@ -10,7 +10,9 @@ use super::shop::{COUPON, paths};
 use crate::clock::{Clock, ManualClock};
 use crate::framework::{Answer, Backend, Declaration, Lifecycle, wal};
 use crate::logical::testing::{InMemoryStorage, StaticSystemView, StorageFault};
-use crate::logical::{Backend as _, Error, Operation, READ_ONLY_STORAGE, Request};
+use crate::logical::{
+    Backend as _, Error, Operation, READ_ONLY_STORAGE, ReplicationState, Request,
+};
 
 impl Mount {
     /// The host's timer.
@@ -313,4 +315,24 @@ async fn what_cannot_begin_in_time_is_left_to_the_next_tick() {
 
     assert!(!mount.journal().contains(&"shredded late".to_owned()));
     assert_eq!(mount.storage.keys(), ["wal/9"]);
+}
+
+#[tokio::test]
+async fn a_standby_leaves_all_of_it_to_the_active_node() {
+    for state in [1 << 9, 1 << 14] {
+        let mount = Mount::on(StaticSystemView {
+            replication_state: ReplicationState(state),
+            ..StaticSystemView::default()
+        });
+        let data = json!({"code": "of the active node"});
+        let now = mount.shop.clock.now();
+        wal::put(&*mount.storage, COUPON, &data, now, &wal::Life::default())
+            .await
+            .unwrap();
+
+        mount.tick().await.unwrap();
+
+        assert_eq!(mount.journal(), [""; 0]);
+        assert_eq!(mount.storage.keys().len(), 1);
+    }
 }

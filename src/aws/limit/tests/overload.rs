@@ -51,8 +51,8 @@ impl Clients {
         }
     }
 
-    /// Makes a user, as the engine does.
-    async fn issue(self, name: UserName, caller: Caller) -> Result<(), Error> {
+    /// Makes a user, as the engine does; `None` is the failure when nobody waits for it any more.
+    async fn issue(self, name: UserName, caller: Caller) -> Result<(), Option<Error>> {
         let iam = self.iam.for_request(Class::Issue, &caller).expecting(CALLS);
         iam.beginning()
             .create_user(CreateUser {
@@ -70,9 +70,8 @@ impl Clients {
         );
         let (key, attached) = tokio::join!(rest.create_access_key(&name), attach);
         let attached: Result<Vec<()>, _> = attached.into_iter().collect();
-        match (&key, attached) {
-            (Ok(_), Ok(_)) if caller.waits() => return Ok(()),
-            _ => {}
+        if key.is_ok() && attached.is_ok() && caller.waits() {
+            return Ok(());
         }
         let undoing = iam.undoing();
         let detach = join_all(
@@ -81,14 +80,12 @@ impl Clients {
                 .map(|policy| undoing.detach_user_policy(&name, policy)),
         );
         if let Ok(key) = &key {
-            undoing
-                .delete_access_key(&name, &key.access_key_id)
-                .await
-                .unwrap();
+            let id = &key.access_key_id;
+            undoing.delete_access_key(&name, id).await.unwrap();
         }
         detach.await;
         undoing.delete_user(&name).await.unwrap();
-        key.map(drop)
+        Err(key.err().or(attached.err()))
     }
 
     /// One client that asks once.
@@ -107,6 +104,7 @@ impl Clients {
                 self.aws.remove_user(name.as_str());
             }
             Ok(Ok(Err(error))) => {
+                let error = error.unwrap();
                 assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
                 told.refused += 1;
                 told.refused_late += usize::from(began.elapsed() > SECOND);

@@ -1,0 +1,67 @@
+//! The clients of one configuration, and whom they belong to.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::acceptance::Acceptance;
+use super::found::Found;
+use super::root_config::RootConfig;
+use super::root_keys::HeldKey;
+use super::sts::StsCandidates;
+use crate::aws::{self, AccountIam, CallerIdentity, Sts};
+use crate::caller::Caller;
+use crate::engine::usernames::Names;
+use crate::logical::Error;
+
+/// The clients of one configuration.
+pub(crate) struct Connected {
+    /// What they were made of.
+    pub(crate) root: RootConfig,
+    /// The configuration's `username_template`.
+    pub(crate) names: Names,
+    /// IAM of the account.
+    pub(crate) iam: AccountIam,
+    pub(super) sts: Arc<StsCandidates>,
+    pub(super) acceptance: Arc<Acceptance>,
+    pub(super) caller: Found<CallerIdentity, ()>,
+    pub(super) _key: HeldKey,
+    // Dropped with the last request that holds these clients.
+    pub(super) _held: TaskTrackerToken,
+    pub(super) holders: TaskTracker,
+}
+
+impl Connected {
+    /// STS of the account, for a request of `caller`.
+    ///
+    /// With one address it is that one. With several, it is the first that answers
+    /// `sts:GetCallerIdentity`, found out once, and again when it cannot be reached any more.
+    pub(crate) async fn sts(&self, caller: &Caller) -> Result<Box<dyn Sts>, Error> {
+        let chosen = self.sts.choose(caller).await.map_err(Error::from)?;
+        Ok(Box::new(chosen))
+    }
+
+    /// Who AWS takes us for, asked once; `None` when AWS does not say in two thirds of the time.
+    pub(crate) async fn caller(&self, caller: &Caller) -> Option<CallerIdentity> {
+        let ask = || {
+            let (sts, caller) = (Arc::clone(&self.sts), caller.committed());
+            async move {
+                let sts = sts.choose(&caller).await.map_err(drop)?.beginning();
+                sts.get_caller_identity().await.map_err(drop)
+            }
+            .boxed()
+        };
+        tokio::select! {
+            biased;
+            identity = self.caller.get_or_ask(ask) => identity.ok(),
+            () = caller.gone() => None,
+        }
+    }
+
+    /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.
+    pub(crate) async fn sts_accepts_us(&self, caller: &Caller) -> Result<bool, aws::Error> {
+        self.sts.accepts_us(caller).await
+    }
+}
