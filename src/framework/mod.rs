@@ -243,7 +243,7 @@ impl<S: Lifecycle> Backend<S> {
             return Ok(false);
         }
         let state = if_offered(self.system.replication_state().await)?;
-        let standby = state.is_performance_standby() || state.is_dr_secondary();
+        let standby = state.is_performance_standby();
         self.active.store(!standby, Ordering::Relaxed);
         Ok(standby)
     }

@@ -64,6 +64,9 @@ pub(crate) async fn rotate_due(
 async fn is_ours(engine: &Engine) -> Result<bool, Error> {
     let system = &engine.system;
     let state = if_offered(system.replication_state().await)?;
+    if state.is_dr_secondary() {
+        return Ok(false);
+    }
     Ok(!state.is_performance_secondary() || if_offered(system.local_mount().await)?)
 }
 

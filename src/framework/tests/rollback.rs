@@ -319,20 +319,18 @@ async fn what_cannot_begin_in_time_is_left_to_the_next_tick() {
 
 #[tokio::test]
 async fn a_standby_leaves_all_of_it_to_the_active_node() {
-    for state in [1 << 9, 1 << 14] {
-        let mount = Mount::on(StaticSystemView {
-            replication_state: ReplicationState(state),
-            ..StaticSystemView::default()
-        });
-        let data = json!({"code": "of the active node"});
-        let now = mount.shop.clock.now();
-        wal::put(&*mount.storage, COUPON, &data, now, &wal::Life::default())
-            .await
-            .unwrap();
+    let mount = Mount::on(StaticSystemView {
+        replication_state: ReplicationState(1 << 14),
+        ..StaticSystemView::default()
+    });
+    let data = json!({"code": "of the active node"});
+    let now = mount.shop.clock.now();
+    wal::put(&*mount.storage, COUPON, &data, now, &wal::Life::default())
+        .await
+        .unwrap();
 
-        mount.tick().await.unwrap();
+    mount.tick().await.unwrap();
 
-        assert_eq!(mount.journal(), [""; 0]);
-        assert_eq!(mount.storage.keys().len(), 1);
-    }
+    assert_eq!(mount.journal(), [""; 0]);
+    assert_eq!(mount.storage.keys().len(), 1);
 }
