@@ -152,7 +152,7 @@ impl FieldValue for bool {
     }
 }
 
-/// Whole seconds; a smaller part that was sent is cut off.
+/// Whole seconds; a smaller part that was sent beside them is cut off.
 impl FieldValue for Duration {
     const TYPE: FieldType = FieldType::DurationSecond;
 
@@ -171,7 +171,13 @@ impl FieldValue for Duration {
             }
         };
         let duration = go_duration::parse(&text).map_err(|error| error.to_string())?;
-        Ok(Self::from_secs(duration.as_secs()))
+        match duration.as_secs() {
+            // Zero often means "not sent", and would be taken for it.
+            0 if !duration.is_zero() => Err(format!(
+                "{text:?} is less than a second, write whole seconds"
+            )),
+            seconds => Ok(Self::from_secs(seconds)),
+        }
     }
 
     fn encode(&self) -> Value {
