@@ -53,7 +53,7 @@ impl FieldType {
             Self::String => json!({"type": "string"}),
             Self::Int => json!({"type": "integer"}),
             Self::Bool => json!({"type": "boolean"}),
-            Self::DurationSecond => json!({"type": "integer", "format": "seconds"}),
+            Self::DurationSecond => json!({"type": "string", "format": "duration"}),
             Self::CommaStringSlice => json!({"type": "array", "items": {"type": "string"}}),
             Self::KeyValuePairs => json!({"type": "object", "format": "kvpairs"}),
             Self::Map => json!({"type": "object", "format": "map"}),
