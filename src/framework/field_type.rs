@@ -53,7 +53,7 @@ impl FieldType {
             Self::String => json!({"type": "string"}),
             Self::Int => json!({"type": "integer"}),
             Self::Bool => json!({"type": "boolean"}),
-            Self::DurationSecond => json!({"type": "integer", "format": "seconds"}),
+            Self::DurationSecond => json!({"type": "string", "format": "duration"}),
             Self::CommaStringSlice => json!({"type": "array", "items": {"type": "string"}}),
             Self::KeyValuePairs => json!({"type": "object", "format": "kvpairs"}),
             Self::Map => json!({"type": "object", "format": "map"}),
@@ -156,7 +156,7 @@ impl FieldValue for bool {
     }
 }
 
-/// Whole seconds; a smaller part that was sent is cut off.
+/// Whole seconds; a smaller part that was sent beside them is cut off.
 impl FieldValue for Duration {
     const TYPE: FieldType = FieldType::DurationSecond;
     const NULL_CLEARS: bool = false;
@@ -176,7 +176,13 @@ impl FieldValue for Duration {
             }
         };
         let duration = go_duration::parse(&text).map_err(|error| error.to_string())?;
-        Ok(Self::from_secs(duration.as_secs()))
+        match duration.as_secs() {
+            // Zero often means "not sent", and would be taken for it.
+            0 if !duration.is_zero() => Err(format!(
+                "{text:?} is less than a second, write whole seconds"
+            )),
+            seconds => Ok(Self::from_secs(seconds)),
+        }
     }
 
     fn encode(&self) -> Value {

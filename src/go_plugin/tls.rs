@@ -21,8 +21,8 @@ use rustls::crypto::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig,
@@ -58,6 +58,10 @@ pub enum TlsError {
     #[error("PLUGIN_CLIENT_CERT is not a certificate in PEM form")]
     HostCertificate(#[source] rustls::pki_types::pem::Error),
 
+    /// What the host sent as its certificate is none, so that no peer could ever prove to be it.
+    #[error("PLUGIN_CLIENT_CERT holds no certificate")]
+    NoCertificate(#[source] rustls::Error),
+
     /// Our certificate cannot be made.
     #[error("cannot make a certificate")]
     OwnCertificate(#[from] rcgen::Error),
@@ -82,6 +86,7 @@ impl MutualTls {
     ) -> Result<Self, TlsError> {
         let host = CertificateDer::from_pem_slice(host_certificate_pem.as_bytes())
             .map_err(TlsError::HostCertificate)?;
+        ParsedCertificate::try_from(&host).map_err(TlsError::NoCertificate)?;
         let (certificate, key) = self_signed(clock)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let pinned = Arc::new(PinnedPeer {

@@ -54,3 +54,18 @@ fn a_number_in_a_tag_is_stored_as_it_was_written() {
 
     assert_eq!(role["iam_tags"], json!({ "version": "1.10", "build": "7" }));
 }
+
+#[test]
+fn the_hosts_document_has_our_paths_with_lists_at_a_slash() {
+    let fixture = fixture!(configured);
+
+    let document = fixture.host.read("sys/internal/specs/openapi").body();
+
+    for (path, id) in [
+        ("/aws/roles/", "aws-list-roles"),
+        ("/aws/static-roles/", "aws-list-static-roles"),
+        ("/aws/roles/{name}", "aws-read-role"),
+    ] {
+        assert_eq!(document["paths"][path]["get"]["operationId"], id, "{path}");
+    }
+}

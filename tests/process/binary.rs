@@ -81,7 +81,12 @@ fn a_host_that_offers_older_protocols_only_is_told_so() {
 
 #[test]
 fn without_the_hosts_certificate_it_serves_nothing() {
-    for certificate in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n", "not PEM"] {
+    for certificate in [
+        "",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "not PEM",
+    ] {
         let output = run(
             &[],
             &[

@@ -14,6 +14,7 @@
 mod binary;
 mod connection;
 mod fake_host;
+mod files;
 mod instances;
 mod launch;
 mod logs;

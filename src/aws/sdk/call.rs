@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::http::Unanswered;
+use super::http::{Unanswered, Untrusting};
 use crate::aws::error::Refusal;
 use crate::aws::{Error, ErrorKind};
 
@@ -59,6 +59,9 @@ where
     // Credentials that are fetched with a call of ours fail in our words already.
     if let Some(error) = find::<Error>(error) {
         return error.clone();
+    }
+    if let Some(error) = find::<Untrusting>(error) {
+        return Error::unasked(operation, ErrorKind::Invalid, error.to_string());
     }
     if let Some(error) = find::<CredentialsError>(error) {
         return no_credentials(operation, error);

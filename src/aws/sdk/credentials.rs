@@ -15,6 +15,7 @@ use aws_sdk_iam::config::{
 use futures_util::FutureExt as _;
 use tokio::sync::OnceCell;
 
+use super::beside::Beside;
 use super::sts::SdkSts;
 use crate::aws::{
     AccessKeyId, AssumeRole, AssumeRoleSource, Error, ErrorKind, Region, SessionCredentials, Sts,
@@ -54,10 +55,13 @@ impl Credentials {
 
     /// `region` is where the chain finds STS, if it needs it.
     pub(super) fn default_chain(region: &Region, http: &SharedHttpClient) -> Self {
-        Self::new(LazyDefaultChain {
-            region: SdkRegion::new(region.to_string()),
-            http: http.clone(),
-            chain: OnceCell::new(),
+        Self::new(DefaultChain {
+            lazy: Arc::new(LazyChain {
+                region: SdkRegion::new(region.to_string()),
+                http: http.clone(),
+                chain: OnceCell::new(),
+            }),
+            loading: Beside::default(),
         })
     }
 
@@ -123,42 +127,57 @@ impl<F> fmt::Debug for Session<F> {
     }
 }
 
-/// The SDK's own chain, built at its first use.
+/// The SDK's own chain. It reads files, so it does all that it does beside the thread that serves.
 #[derive(Debug)]
-struct LazyDefaultChain {
+struct DefaultChain {
+    lazy: Arc<LazyChain>,
+    loading: Beside<Result<SdkCredentials, CredentialsError>>,
+}
+
+/// Built at its first use.
+#[derive(Debug)]
+struct LazyChain {
     region: SdkRegion,
     http: SharedHttpClient,
     chain: OnceCell<DefaultCredentialsChain>,
 }
 
-impl LazyDefaultChain {
-    async fn chain(&self) -> &DefaultCredentialsChain {
+impl LazyChain {
+    async fn load(&self) -> Result<SdkCredentials, CredentialsError> {
+        let build = || async {
+            let config = ProviderConfig::without_region()
+                .with_behavior_version(Some(BehaviorVersion::latest()))
+                .with_region(Some(self.region.clone()))
+                .with_http_client(self.http.clone());
+            DefaultCredentialsChain::builder()
+                .region(self.region.clone())
+                .configure(config)
+                .build()
+                .await
+        };
         self.chain
-            .get_or_init(|| async {
-                let config = ProviderConfig::without_region()
-                    .with_behavior_version(Some(BehaviorVersion::latest()))
-                    .with_region(Some(self.region.clone()))
-                    .with_http_client(self.http.clone());
-                DefaultCredentialsChain::builder()
-                    .region(self.region.clone())
-                    .configure(config)
-                    .build()
-                    .await
-            })
+            .get_or_init(build)
+            .await
+            .provide_credentials()
             .await
     }
 }
 
-impl ProvideCredentials for LazyDefaultChain {
+impl ProvideCredentials for DefaultChain {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async { self.chain().await.provide_credentials().await })
+        let lazy = Arc::clone(&self.lazy);
+        let load = async move { lazy.load().await };
+        future::ProvideCredentials::new(async {
+            let loaded = self.loading.run(load).await;
+            loaded.map_err(CredentialsError::unhandled).flatten()
+        })
     }
 
     /// What was fetched last, for when the instance's metadata service is down for a while.
     fn fallback_on_interrupt(&self) -> Option<SdkCredentials> {
-        self.chain.get()?.fallback_on_interrupt()
+        self.lazy.chain.get()?.fallback_on_interrupt()
     }
 }

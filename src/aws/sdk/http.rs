@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_iam::config::{HttpClient, RuntimeComponents, SharedAsyncSleep};
@@ -16,7 +16,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::sync::OnceCell;
 
+use super::beside::Beside;
 use crate::environment::Environment;
 
 /// How long an unused connection is kept: shorter than AWS keeps it, so that few requests meet one
@@ -27,8 +29,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// machine or container it runs.
 const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fd00:ec2::/32";
 
-/// The client. Root certificates are read when the first HTTPS request is made, so that plain HTTP
-/// endpoints work on a machine that has none.
+/// The client. Root certificates are read when the first HTTPS request is made, beside the thread that
+/// serves: plain HTTP endpoints work on a machine that has none, and a file that cannot be read now may
+/// be readable later.
 #[derive(Debug)]
 pub(super) struct Http {
     routes: Arc<Routes>,
@@ -44,7 +47,8 @@ struct Routes {
     /// Whether requests without TLS pass a proxy with TLS.
     http_proxy_needs_trust: bool,
     https_proxy: Option<ProxyConfig>,
-    trust: TlsContext,
+    /// The file that `AWS_CA_BUNDLE` names.
+    ca_bundle: Option<String>,
 }
 
 impl std::fmt::Debug for Routes {
@@ -55,7 +59,7 @@ impl std::fmt::Debug for Routes {
 }
 
 impl Http {
-    /// Reads the proxy variables and the file that `AWS_CA_BUNDLE` names.
+    /// Reads the proxy variables and `AWS_CA_BUNDLE`.
     pub(super) fn from_environment(environment: &dyn Environment) -> Result<Self, String> {
         let http_proxy = proxy_address(environment, "HTTP_PROXY");
         let https_proxy = proxy_address(environment, "HTTPS_PROXY");
@@ -67,10 +71,7 @@ impl Http {
                     .is_some_and(|address| address.starts_with("https:")),
                 http_proxy: proxy(http_proxy, &direct, "HTTP_PROXY", ProxyConfig::http)?,
                 https_proxy: proxy(https_proxy, &direct, "HTTPS_PROXY", ProxyConfig::https)?,
-                trust: match variable(environment, "AWS_CA_BUNDLE") {
-                    Some(path) => tls(ca_bundle(&path)?),
-                    None => TlsContext::default(),
-                },
+                ca_bundle: variable(environment, "AWS_CA_BUNDLE"),
             }),
             connectors: Mutex::default(),
         })
@@ -88,60 +89,88 @@ impl HttpClient for Http {
             .unwrap_or_else(PoisonError::into_inner)
             .entry((settings.connect_timeout(), settings.read_timeout()))
             .or_insert_with(|| {
+                let pool = |is_https| {
+                    Arc::new(LazyPool {
+                        builder: PoolBuilder {
+                            routes: Arc::clone(&self.routes),
+                            settings: settings.clone(),
+                            sleep: components.sleep_impl(),
+                            is_https,
+                        },
+                        pool: OnceCell::new(),
+                        building: Beside::default(),
+                    })
+                };
                 SharedHttpConnector::new(LazyConnector {
-                    routes: Arc::clone(&self.routes),
-                    settings: settings.clone(),
-                    sleep: components.sleep_impl(),
-                    http: OnceLock::new(),
-                    https: OnceLock::new(),
+                    http: pool(false),
+                    https: pool(true),
                 })
             })
             .clone()
     }
 }
 
-/// Two pools of connections, each made when it is first needed.
+/// Two pools of connections.
 #[derive(Debug)]
 struct LazyConnector {
+    http: Arc<LazyPool>,
+    https: Arc<LazyPool>,
+}
+
+/// A pool that is made when it is first needed.
+#[derive(Debug)]
+struct LazyPool {
+    builder: PoolBuilder,
+    pool: OnceCell<Pool>,
+    building: Beside<Result<Pool, Untrusting>>,
+}
+
+type Pool = aws_smithy_http_client::Connector;
+
+#[derive(Clone, Debug)]
+struct PoolBuilder {
     routes: Arc<Routes>,
     settings: HttpConnectorSettings,
     sleep: Option<SharedAsyncSleep>,
-    http: OnceLock<aws_smithy_http_client::Connector>,
-    https: OnceLock<aws_smithy_http_client::Connector>,
+    is_https: bool,
 }
 
-impl LazyConnector {
-    fn pool(&self, is_https: bool) -> &aws_smithy_http_client::Connector {
-        let routes = &self.routes;
-        if is_https {
-            self.https
-                .get_or_init(|| self.connect(routes.https_proxy.clone(), routes.trust.clone()))
-        } else {
-            self.http.get_or_init(|| {
-                let trust = if routes.http_proxy_needs_trust {
-                    routes.trust.clone()
-                } else {
-                    tls(TrustStore::empty())
-                };
-                self.connect(routes.http_proxy.clone(), trust)
-            })
-        }
+impl LazyPool {
+    async fn get(&self) -> Result<&Pool, ConnectorError> {
+        let build = || async {
+            let builder = self.builder.clone();
+            let built = self.building.run(async move { builder.build() }).await;
+            built
+                .map_err(|error| ConnectorError::user(error.into()))?
+                .map_err(|error| ConnectorError::user(error.into()))
+        };
+        self.pool.get_or_try_init(build).await
     }
+}
 
-    fn connect(
-        &self,
-        proxy: Option<ProxyConfig>,
-        trust: TlsContext,
-    ) -> aws_smithy_http_client::Connector {
+impl PoolBuilder {
+    /// Reads the root certificates.
+    fn build(self) -> Result<Pool, Untrusting> {
+        let routes = &self.routes;
+        let proxy = if self.is_https {
+            &routes.https_proxy
+        } else {
+            &routes.http_proxy
+        };
+        let trust = match &routes.ca_bundle {
+            _ if !self.is_https && !routes.http_proxy_needs_trust => tls(TrustStore::empty()),
+            Some(path) => tls(ca_bundle(path)?),
+            None => TlsContext::default(),
+        };
         let mut builder = aws_smithy_http_client::Connector::builder()
-            .connector_settings(self.settings.clone())
+            .connector_settings(self.settings)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .proxy_config(proxy.unwrap_or_else(ProxyConfig::disabled));
-        builder.set_sleep_impl(self.sleep.clone());
-        builder
+            .proxy_config(proxy.clone().unwrap_or_else(ProxyConfig::disabled));
+        builder.set_sleep_impl(self.sleep);
+        Ok(builder
             .tls_provider(Provider::rustls(CryptoMode::AwsLc))
             .tls_context(trust)
-            .build()
+            .build())
     }
 }
 
@@ -149,9 +178,25 @@ impl HttpConnector for LazyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (scheme, rest) = request.uri().split_once("://").unwrap_or_default();
         let host = rest.split('/').next().unwrap_or_default().to_owned();
-        let answer = self.pool(scheme == "https").call(request);
-        HttpConnectorFuture::new(async move { answer.await.map_err(|error| told(error, host)) })
+        let pool = if scheme == "https" {
+            &self.https
+        } else {
+            &self.http
+        };
+        let pool = Arc::clone(pool);
+        HttpConnectorFuture::new(async move {
+            let answer = pool.get().await?.call(request);
+            answer.await.map_err(|error| told(error, host))
+        })
     }
+}
+
+/// The root certificates that `AWS_CA_BUNDLE` names cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("environment variable AWS_CA_BUNDLE names {path}, {reason}")]
+pub(super) struct Untrusting {
+    path: String,
+    reason: String,
 }
 
 /// No answer from a host.
@@ -243,20 +288,21 @@ fn tls(trust: TrustStore) -> TlsContext {
 }
 
 /// The certificates in a file, in place of the machine's own.
-fn ca_bundle(path: &str) -> Result<TrustStore, String> {
-    let refuse = |reason: &dyn std::fmt::Display| {
-        format!("environment variable AWS_CA_BUNDLE names {path}, {reason}")
+fn ca_bundle(path: &str) -> Result<TrustStore, Untrusting> {
+    let refuse = |reason: &str| Untrusting {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
     };
     let pem = std::fs::read(path).map_err(|error| refuse(&format!("unreadable: {error}")))?;
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_| refuse(&"which is not PEM text"))?;
+        let certificate = certificate.map_err(|_| refuse("which is not PEM text"))?;
         roots
             .add(certificate)
-            .map_err(|_| refuse(&"which has a broken certificate"))?;
+            .map_err(|_| refuse("which has a broken certificate"))?;
     }
     if roots.is_empty() {
-        return Err(refuse(&"which has no certificate"));
+        return Err(refuse("which has no certificate"));
     }
     Ok(TrustStore::empty().with_pem_certificate(pem))
 }

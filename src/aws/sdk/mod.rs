@@ -1,5 +1,6 @@
 //! The seam over the AWS SDK for Rust: the only files that name its crates.
 
+mod beside;
 mod call;
 mod credentials;
 mod form;

@@ -21,7 +21,7 @@ fn paths(help: &JsonObject) -> Vec<String> {
         .as_object()
         .unwrap()
         .keys()
-        .map(|path| path.trim_start_matches('/').to_owned())
+        .map(|path| path.trim_matches('/').to_owned())
         .collect()
 }
 
@@ -73,7 +73,7 @@ async fn operation_ids_are_those_of_the_go_engine() {
             ("/creds/{name}", "post"),
             "aws-generate-credentials-with-parameters",
         ),
-        (("/roles", "get"), "aws-list-roles"),
+        (("/roles/", "get"), "aws-list-roles"),
         (("/roles/{name}", "get"), "aws-read-role"),
         (("/roles/{name}", "post"), "aws-write-role"),
         (("/roles/{name}", "delete"), "aws-delete-role"),
@@ -81,7 +81,7 @@ async fn operation_ids_are_those_of_the_go_engine() {
             ("/static-creds/{name}", "get"),
             "aws-read-static-creds-name",
         ),
-        (("/static-roles", "get"), "aws-list-static-roles"),
+        (("/static-roles/", "get"), "aws-list-static-roles"),
         (
             ("/static-roles/{name}", "get"),
             "aws-read-static-roles-name",

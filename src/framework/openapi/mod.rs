@@ -29,9 +29,15 @@ impl Document<'_> {
         let mut paths = Map::new();
         for route in routes {
             for (choice, path) in route.pattern.openapi_paths().into_iter().enumerate() {
-                let item = self.path_item(route, choice, &path);
-                // Of two routes with one path only the first is ever asked.
-                paths.entry(path).or_insert(item);
+                // As in Vault's own documents, a list stands for itself, at the path with a slash.
+                for (path, is_list) in [(format!("{path}/"), true), (path, false)] {
+                    let mut operations = route.operations.keys();
+                    if operations.any(|operation| (*operation == Operation::List) == is_list) {
+                        let item = self.path_item(route, choice, &path, is_list);
+                        // Of two routes with one path only the first is ever asked.
+                        paths.entry(path).or_insert(item);
+                    }
+                }
             }
         }
         json!({
@@ -47,7 +53,7 @@ impl Document<'_> {
         })
     }
 
-    fn path_item<S>(&self, route: &Route<S>, choice: usize, path: &str) -> Value {
+    fn path_item<S>(&self, route: &Route<S>, choice: usize, path: &str, is_list: bool) -> Value {
         let (in_path, in_request): (Vec<&FieldSchema>, Vec<&FieldSchema>) = route
             .fields
             .iter()
@@ -61,7 +67,7 @@ impl Document<'_> {
                 .collect();
             item.insert("parameters".to_owned(), Value::from(parameters));
         }
-        let relative = path.trim_start_matches('/');
+        let relative = path.trim_matches('/');
         for (key, applies) in [
             (
                 "x-vault-sudo",
@@ -73,7 +79,9 @@ impl Document<'_> {
             ),
             (
                 "x-vault-createSupported",
-                route.exists.is_some() || route.operations.contains_key(&Operation::Create),
+                !is_list
+                    && (route.exists.is_some()
+                        || route.operations.contains_key(&Operation::Create)),
             ),
         ] {
             if applies {
@@ -81,6 +89,9 @@ impl Document<'_> {
             }
         }
         for (operation, (_, docs)) in &route.operations {
+            if (*operation == Operation::List) != is_list {
+                continue;
+            }
             let Some(method) = method(route, operation) else {
                 continue;
             };
@@ -93,7 +104,7 @@ impl Document<'_> {
     }
 }
 
-/// The HTTP method of an operation. Where two share one, the update and the read speak for both.
+/// The HTTP method of an operation. Where a create and an update share one, the update speaks for both.
 fn method<S>(route: &Route<S>, operation: &Operation) -> Option<&'static str> {
     let also = |other| route.operations.contains_key(&other);
     match operation {
@@ -101,8 +112,7 @@ fn method<S>(route: &Route<S>, operation: &Operation) -> Option<&'static str> {
         Operation::Update => Some("post"),
         Operation::Patch => Some("patch"),
         Operation::Delete => Some("delete"),
-        Operation::Read => Some("get"),
-        Operation::List if !also(Operation::Read) => Some("get"),
+        Operation::Read | Operation::List => Some("get"),
         _ => None,
     }
 }
@@ -144,12 +154,8 @@ fn describe<S>(
         .filter(|field| field.query)
         .map(|field| schema::parameter(field, "query"))
         .collect();
-    match operation {
-        Operation::List => parameters.push(schema::list_parameter(true)),
-        Operation::Read if route.operations.contains_key(&Operation::List) => {
-            parameters.push(schema::list_parameter(false));
-        }
-        _ => {}
+    if *operation == Operation::List {
+        parameters.push(schema::list_parameter());
     }
     if !parameters.is_empty() {
         entry.insert("parameters".to_owned(), Value::from(parameters));

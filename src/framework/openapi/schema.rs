@@ -33,23 +33,14 @@ pub(super) fn parameter(field: &FieldSchema, place: &str) -> Value {
 }
 
 /// The query parameter that turns a read into a list.
-pub(super) fn list_parameter(required: bool) -> Value {
-    if required {
-        json!({
-            "name": "list",
-            "description": "Must be set to `true`",
-            "in": "query",
-            "schema": {"type": "string", "enum": ["true"]},
-            "required": true,
-        })
-    } else {
-        json!({
-            "name": "list",
-            "description": "Return a list if `true`",
-            "in": "query",
-            "schema": {"type": "string"},
-        })
-    }
+pub(super) fn list_parameter() -> Value {
+    json!({
+        "name": "list",
+        "description": "Must be set to `true`",
+        "in": "query",
+        "schema": {"type": "string", "enum": ["true"]},
+        "required": true,
+    })
 }
 
 /// The body of a write.

@@ -21,9 +21,9 @@ use vault_plugin_secrets_aws::pb::logical::PluginEnvironment;
 /// Which host it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Product {
-    /// Has calls of its own.
+    /// Has calls of its own, and is a performance standby.
     Vault,
-    /// Has none of Vault's own calls.
+    /// Has none of Vault's own calls, and is the active node.
     OpenBao,
     /// Either of them at registration: every call fails.
     Registration,
@@ -165,7 +165,10 @@ impl SystemView for HostServices {
         _: Request<wire::Empty>,
     ) -> Reply<wire::ReplicationStateReply> {
         self.system()?;
-        let state = 1 << 14;
+        let state = match self.product {
+            Product::Vault => 1 << 14,
+            _ => 0,
+        };
         Ok(Response::new(wire::ReplicationStateReply { state }))
     }
 

@@ -74,19 +74,46 @@ async fn a_bundle_of_ones_own_decides_whom_to_trust() {
     }
 }
 
+/// A call over HTTPS to a server that is not there.
+async fn nowhere(connector: &SdkConnector) -> Error {
+    let config = ClientConfig {
+        endpoint: Some(Endpoint::new("https://127.0.0.1:1").unwrap()),
+        credentials: CredentialSource::Static {
+            access_key_id: AccessKeyId::new("AKIA1").unwrap(),
+            secret_access_key: "hunter2".into(),
+            session_token: None,
+        },
+        ..ClientConfig::default()
+    };
+    let iam = connector.iam(&config).unwrap();
+    iam.create_user(CreateUser::new(UserName::new("u1").unwrap()))
+        .await
+        .unwrap_err()
+}
+
 #[tokio::test]
-async fn a_bundle_without_certificates_is_refused_by_name() {
+async fn a_bundle_without_certificates_is_refused_by_name_until_it_has_some() {
+    let (_server, good) = tls_server("good").await;
     let file = std::env::temp_dir().join(format!("empty-{}.pem", std::process::id()));
+    let connector = trusting(&file);
+
+    let missing = nowhere(&connector).await;
     std::fs::write(&file, "nothing here").unwrap();
-    let empty = trusting(&file).iam(&ClientConfig::default()).unwrap_err();
+    let empty = nowhere(&connector).await;
+    std::fs::rename(good, &file).unwrap();
+    let mended = nowhere(&connector).await;
     std::fs::remove_file(&file).unwrap();
-    let missing = trusting(&file).iam(&ClientConfig::default()).unwrap_err();
 
     for (error, reason) in [(empty, "no certificate"), (missing, "unreadable")] {
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(!error.may_have_happened());
         let text = error.to_string();
         assert!(
-            text.contains(file.to_str().unwrap()) && text.contains(reason),
+            text.starts_with("environment variable AWS_CA_BUNDLE names ")
+                && text.contains(file.to_str().unwrap())
+                && text.contains(reason),
             "{text}"
         );
     }
+    assert_eq!(mended.kind(), ErrorKind::Unreachable, "{mended}");
 }
