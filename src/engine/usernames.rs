@@ -1,9 +1,12 @@
 //! Names of IAM users and sessions, from `username_template`.
 
+use rand::rngs::StdRng;
+
 use super::Engine;
 use super::clients::Connected;
 use super::roles::RoleName;
 use crate::aws::{FederatedUserName, RoleSessionName, UserName};
+use crate::chance;
 use crate::clock::Clock;
 use crate::logical::Error;
 use crate::template::{Fields, ParseError, Template};
@@ -95,7 +98,7 @@ fn fields(kind: &Kind<'_>) -> Fields {
 fn render(engine: &Engine, clients: &Connected, kind: Kind<'_>) -> Result<String, Error> {
     let template = clients.names.as_ref().map_err(|error| invalid(error))?;
     let name = template
-        .render(&fields(&kind), &*engine.clock, &mut rand::rng())
+        .render(&fields(&kind), &*engine.clock, &mut random_numbers()?)
         .map_err(|error| invalid(&error))?;
     let (what, limit) = match kind {
         Kind::Iam { .. } => ("IAM", MAX_IAM_NAME),
@@ -107,6 +110,11 @@ fn render(engine: &Engine, clients: &Connected, kind: Kind<'_>) -> Result<String
         )));
     }
     Ok(name)
+}
+
+/// Fresh for each name.
+fn random_numbers() -> Result<StdRng, Error> {
+    chance::generator().map_err(|error| Error::internal(error.to_string()))
 }
 
 fn invalid(error: &dyn std::fmt::Display) -> Error {
@@ -125,9 +133,10 @@ pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String
         display_name: &longest,
         role: &role,
     };
-    let render = |kind: &Kind<'_>| {
+    let mut random = random_numbers()?;
+    let mut render = |kind: &Kind<'_>| {
         template
-            .render(&fields(kind), clock, &mut rand::rng())
+            .render(&fields(kind), clock, &mut random)
             .map_err(|error| invalid(&error))
     };
     let mut warnings = Vec::new();

@@ -4,11 +4,13 @@
 //! An entry is `wal/<uuid>` with `{"type": …, "data": …, "created_at": <unix seconds>}`, the form
 //! of the Go framework, so that entries survive a change of engine in both directions.
 
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use uuid::Uuid;
+use uuid::Builder;
 
+use crate::chance;
 use crate::logical::{Storage, StorageEntry, StorageError};
 
 /// The storage prefix of all entries. Not replicated: every cluster undoes its own work.
@@ -46,7 +48,10 @@ pub async fn put<T: Serialize + Sync>(
     data: &T,
     now: OffsetDateTime,
 ) -> Result<WalId, StorageError> {
-    let id = WalId(Uuid::new_v4().to_string());
+    let random = chance::generator()
+        .map_err(|error| StorageError::Failed(error.to_string()))?
+        .random();
+    let id = WalId(Builder::from_random_bytes(random).into_uuid().to_string());
     let record = Record {
         r#type: kind,
         data,

@@ -27,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// What every layer may use, and what these use themselves.
 const LEAVES: &[(&str, &[&str])] = &[
+    ("chance", &[]),
     ("clock", &[]),
     ("environment", &[]),
     ("secret", &[]),
