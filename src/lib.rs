@@ -14,8 +14,8 @@
 //! - [`rpc`]: Vault's gRPC services and clients, translated from and to [`logical`].
 //! - [`go_plugin`]: a go-plugin process: handshake, mutual TLS, broker, logs. Knows nothing of Vault.
 //! - [`pb`]: the generated messages of the wire.
-//! - Leaves that anyone may use: [`caller`], [`clock`], [`environment`], [`secret`], [`go_duration`], [`memory`],
-//!   [`template`].
+//! - Leaves that anyone may use: [`caller`], [`chance`], [`clock`], [`environment`], [`secret`],
+//!   [`go_duration`], [`memory`], [`template`].
 //!
 //! # Invariants
 //!
@@ -50,6 +50,7 @@ pub mod go_plugin;
 pub mod pb;
 
 pub mod caller;
+pub mod chance;
 pub mod clock;
 pub mod environment;
 pub mod go_duration;

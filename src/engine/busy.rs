@@ -4,7 +4,10 @@
 use std::future::Future;
 use std::time::Duration;
 
+use rand::RngExt as _;
+
 use crate::aws::{Error, ErrorKind};
+use crate::chance;
 
 /// Waits between the tries, about six seconds together.
 const WAITS: [Duration; 7] = [
@@ -16,6 +19,12 @@ const WAITS: [Duration; 7] = [
     Duration::from_millis(1500),
     Duration::from_millis(1500),
 ];
+
+/// How much of a wait to wait, so that calls that got into each other's way do not come back in step.
+/// Without random numbers they may.
+fn share() -> f64 {
+    chance::generator().map_or(1.0, |mut random| random.random_range(0.5..1.5))
+}
 
 /// Repeats a call while AWS says that another change is under way (`ConcurrentModification`,
 /// `EntityTemporarilyUnmodifiable`).
@@ -38,10 +47,7 @@ where
 {
     for wait in WAITS {
         match call().await {
-            // Calls that got into each other's way must not come back in step.
-            Err(error) if passing(&error) => {
-                tokio::time::sleep(wait.mul_f64(rand::random_range(0.5..1.5))).await;
-            }
+            Err(error) if passing(&error) => tokio::time::sleep(wait.mul_f64(share())).await,
             other => return other,
         }
     }

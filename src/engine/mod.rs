@@ -244,7 +244,7 @@ impl Factory for EngineFactory {
             lease_config: Kept::new(1),
             static_roles: StaticRoles::new(Arc::clone(&self.clock)),
             issued: Register::begin(&*self.clock),
-            life: Life::default(),
+            life: Life::begin().map_err(|error| Error::internal(error.to_string()))?,
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),
         };

@@ -1,6 +1,9 @@
 //! Names of IAM users and sessions, from `username_template`.
 
+use rand::rngs::StdRng;
+
 use crate::aws::{FederatedUserName, RoleSessionName, UserName};
+use crate::chance;
 use crate::clock::Clock;
 use crate::logical::Error;
 use crate::template::{Fields, ParseError, Template};
@@ -78,7 +81,7 @@ impl Names {
     fn render(&self, clock: &dyn Clock, kind: Kind<'_>) -> Result<String, Error> {
         let template = self.template.as_ref().map_err(|error| invalid(error))?;
         let name = template
-            .render(&fields(&kind), clock, &mut rand::rng())
+            .render(&fields(&kind), clock, &mut random_numbers()?)
             .map_err(|error| invalid(&error))?;
         let (what, limit) = match kind {
             Kind::Iam { .. } => ("IAM", MAX_IAM_NAME),
@@ -125,6 +128,11 @@ fn fields(kind: &Kind<'_>) -> Fields {
     ])
 }
 
+/// Fresh for each name.
+fn random_numbers() -> Result<StdRng, Error> {
+    chance::generator().map_err(|error| Error::internal(error.to_string()))
+}
+
 fn invalid(error: &dyn std::fmt::Display) -> Error {
     Error::invalid(format!("username_template in config/root: {error}"))
 }
@@ -140,9 +148,10 @@ pub(crate) fn check_template(text: &str, clock: &dyn Clock) -> Result<Vec<String
         display_name: &longest,
         role: &longest,
     };
-    let render = |kind: &Kind<'_>| {
+    let mut random = random_numbers()?;
+    let mut render = |kind: &Kind<'_>| {
         template
-            .render(&fields(kind), clock, &mut rand::rng())
+            .render(&fields(kind), clock, &mut random)
             .map_err(|error| invalid(&error))
     };
     let mut warnings = Vec::new();

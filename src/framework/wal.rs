@@ -4,11 +4,13 @@
 //! An entry is `wal/<uuid>` with `{"type": …, "data": …, "created_at": <unix seconds>}`, the form
 //! of the Go framework, so that entries survive a change of engine in both directions.
 
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use uuid::Uuid;
+use uuid::Builder;
 
+use crate::chance::{self, NoChance};
 use crate::logical::{Storage, StorageEntry, StorageError};
 
 /// The storage prefix of all entries. Not replicated: every cluster undoes its own work.
@@ -40,14 +42,12 @@ pub struct WalEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Life(String);
 
-/// A life that begins now.
-impl Default for Life {
-    fn default() -> Self {
-        Self(Uuid::new_v4().to_string())
-    }
-}
-
 impl Life {
+    /// A life that begins now.
+    pub fn begin() -> Result<Self, NoChance> {
+        Ok(Self(name()?))
+    }
+
     /// Whether another life stored the entry, and said so.
     pub fn is_after(&self, entry: &WalEntry) -> bool {
         !entry.life.is_empty() && entry.life != self.0
@@ -71,7 +71,8 @@ pub async fn put<T: Serialize + Sync>(
     now: OffsetDateTime,
     life: &Life,
 ) -> Result<WalId, StorageError> {
-    let id = WalId(Uuid::new_v4().to_string());
+    let id = name().map_err(|error| StorageError::Failed(error.to_string()))?;
+    let id = WalId(id);
     let record = Record {
         r#type: kind,
         data,
@@ -106,4 +107,17 @@ pub async fn get(storage: &dyn Storage, id: &WalId) -> Result<Option<WalEntry>, 
 
 fn key(id: &WalId) -> String {
     format!("{WAL_PREFIX}{}", id.0)
+}
+
+/// A name that nothing else has: a UUID by chance.
+pub fn name() -> Result<String, NoChance> {
+    let random = chance::generator()?.random();
+    Ok(Builder::from_random_bytes(random).into_uuid().to_string())
+}
+
+#[cfg(test)]
+impl Default for Life {
+    fn default() -> Self {
+        Self::begin().unwrap()
+    }
 }

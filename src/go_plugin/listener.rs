@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rand::RngExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use tonic::transport::server::Connected;
 
 use super::tls::MutualTls;
 use super::{HostEnv, StartError};
+use crate::chance;
 
 /// A peer that does not finish its TLS handshake by then is dropped.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -44,7 +46,7 @@ impl Drop for SocketFile {
 impl Listener {
     /// Binds a socket with a random name where the host wants it.
     pub(super) fn bind(host: &HostEnv) -> Result<Self, StartError> {
-        let name = format!("plugin{}", rand::random::<u64>());
+        let name = format!("plugin{}", chance::generator()?.random::<u64>());
         let path = host.socket_dir.join(name);
         // The host dials it from a directory of its own.
         let path = absolute(&path).unwrap_or(path);

@@ -1,7 +1,7 @@
 //! A go-plugin process: started by a host, it announces itself in one line on stdout and then
 //! serves gRPC over mutual TLS on a Unix socket. It has never heard of Vault.
 //!
-//! May depend on: [`crate::pb`], and the leaves [`crate::clock`] and [`crate::environment`].
+//! May depend on: [`crate::pb`], and the leaves [`crate::chance`], [`crate::clock`] and [`crate::environment`].
 //!
 //! Not offered: the `netrpc` protocol, TCP sockets (go-plugin uses them on Windows only) and broker
 //! multiplexing (`PLUGIN_MULTIPLEX_GRPC`, which hosts ask of plugins in containers).
@@ -27,6 +27,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use crate::chance::NoChance;
 use crate::clock::Clock;
 
 pub use broker::{Broker, BrokerError};
@@ -67,6 +68,10 @@ pub enum StartError {
     /// The certificates do not serve.
     #[error("cannot set up mutual TLS with the host")]
     Tls(#[from] TlsError),
+
+    /// The socket can get no name.
+    #[error("cannot name the socket")]
+    NoChance(#[from] NoChance),
 
     /// The socket cannot be made.
     #[error("cannot listen on {path:?}; PLUGIN_UNIX_SOCKET_DIR or TMPDIR names its directory")]

@@ -67,7 +67,7 @@ impl Template {
     }
 
     /// Renders with `fields` as the data, the time of `clock`, and `random` for `random` and
-    /// `uuid`: in production `&mut rand::rng()`.
+    /// `uuid`: in production one of [`crate::chance`].
     pub fn render(
         &self,
         fields: &Fields,

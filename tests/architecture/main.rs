@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// What every layer may use, and what these use themselves.
 const LEAVES: &[(&str, &[&str])] = &[
     ("caller", &[]),
+    ("chance", &[]),
     ("clock", &[]),
     ("environment", &[]),
     ("secret", &[]),

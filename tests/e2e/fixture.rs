@@ -84,6 +84,16 @@ impl Fixture {
         fixture
     }
 
+    /// A host that has no keys yet.
+    pub(crate) fn empty(test: &str) -> Self {
+        Self::on(test, Host::empty)
+    }
+
+    /// A host that knows nothing of the plugin, with integrated storage, and TLS for its operators.
+    pub(crate) fn secured(test: &str) -> Self {
+        Self::on(test, Host::secured)
+    }
+
     /// As [`configured`](Self::configured), in a cluster of two nodes; [`host`](Self::host) begins
     /// as the active one.
     pub(crate) fn clustered(test: &str) -> Self {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
-use uuid::Uuid;
 
 use super::record::IssuedUser;
 use super::removal::{Condemned, remove};
@@ -78,7 +77,7 @@ impl Making {
         };
         let now = engine.clock.now();
         let mut record = IssuedUser {
-            making: Uuid::new_v4().to_string(),
+            making: wal::name().map_err(|error| Error::internal(error.to_string()))?,
             account: clients.key_account().unwrap_or_default(),
             role: planned.role.clone(),
             display_name: planned.display_name.clone(),

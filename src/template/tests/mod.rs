@@ -86,7 +86,7 @@ fn the_default_template_keeps_federated_user_names_to_32_bytes_with_fifteen_rand
 fn one_template_renders_many_times() {
     let template = Template::parse("{{ .Type }}-{{ random 20 }}").unwrap();
     let clock = ManualClock::default();
-    let mut random = rand::rng();
+    let mut random = crate::chance::generator().unwrap();
     let mut render = |kind| {
         let fields = Fields::from([("Type", kind)]);
         template.render(&fields, &clock, &mut random).unwrap()

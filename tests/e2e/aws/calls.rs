@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::sync::OnceLock;
 
-use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_iam::config::retry::RetryConfig;
+use aws_sdk_iam::config::timeout::TimeoutConfig;
+use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
@@ -59,6 +61,7 @@ pub(super) fn iam(address: &str, keys: &KeyPair) -> aws_sdk_iam::Client {
             .endpoint_url(format!("http://{address}"))
             .credentials_provider(credentials(keys))
             .retry_config(RetryConfig::disabled())
+            .timeout_config(patience())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build(),
     )
@@ -72,9 +75,16 @@ fn sts(address: &str, keys: &KeyPair) -> aws_sdk_sts::Client {
             .endpoint_url(format!("http://{address}"))
             .credentials_provider(credentials(keys))
             .retry_config(RetryConfig::disabled())
+            .timeout_config(patience())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build(),
     )
+}
+
+/// A call that is never answered ends its test, and does not hold up all others.
+fn patience() -> TimeoutConfig {
+    let minute = std::time::Duration::from_mins(1);
+    TimeoutConfig::builder().operation_timeout(minute).build()
 }
 
 fn credentials(keys: &KeyPair) -> Credentials {

@@ -2,6 +2,8 @@
 
 mod answers;
 mod cluster;
+mod secured;
+mod storage;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use vault_plugin_secrets_aws::environment::{Environment as _, ProcessEnvironment};
 
 pub(crate) use self::answers::{Answer, Printed, strings, text};
+pub(crate) use self::secured::certificate;
 use crate::process::{Server, children, wait_for};
 use crate::product::Product;
 use crate::settings::settings;
@@ -35,6 +38,8 @@ pub(crate) struct Host {
     pub(crate) token: String,
     /// Its base URL.
     pub(crate) address: String,
+    /// Where operators reach it instead, if that is elsewhere, and the certificates they trust.
+    pub(crate) operators: Option<(String, PathBuf)>,
     server: Server,
     agent: ureq::Agent,
     home: PathBuf,
@@ -58,7 +63,14 @@ impl Host {
 
     /// A host that can be sealed and unsealed.
     pub(crate) fn sealable(directory: &Path) -> Self {
-        let mut host = Self::start(directory, |port| {
+        let mut host = Self::empty(directory);
+        host.initialize();
+        host
+    }
+
+    /// A host that has no keys yet.
+    pub(crate) fn empty(directory: &Path) -> Self {
+        Self::start(directory, |port| {
             let listener = directory.join("listener.hcl");
             fs::write(
                 &listener,
@@ -70,13 +82,11 @@ impl Host {
             )
             .expect("the configuration can be written");
             vec![format!("-config={}", listener.display())]
-        });
-        host.initialize();
-        host
+        })
     }
 
     /// Makes keys for a new host, and unseals it.
-    fn initialize(&mut self) {
+    pub(crate) fn initialize(&mut self) {
         let keys = self
             .write(
                 "sys/init",
@@ -133,6 +143,7 @@ impl Host {
                 plugin_directory: plugin_directory.clone(),
                 token: String::new(),
                 address: format!("http://127.0.0.1:{port}"),
+                operators: None,
                 server,
                 agent,
                 home: home.clone(),
@@ -236,18 +247,27 @@ impl Host {
         self.run(&mut command)
     }
 
-    /// Runs a program with the environment of an operator who is logged in.
+    /// Runs a program with the environment of an operator who is logged in, and with what the
+    /// command itself sets.
     pub(crate) fn run(&self, command: &mut Command) -> Printed {
+        let given: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
         let variables = self.product.variables();
-        let output = command
+        command
             .env_clear()
             .env("PATH", ProcessEnvironment.var("PATH").unwrap_or_default())
             .env("HOME", &self.home)
             .env("HOST_BIN", &settings().host)
             .env(format!("{variables}_ADDR"), &self.address)
-            .env(format!("{variables}_TOKEN"), &self.token)
-            .output()
-            .expect("the program starts");
+            .env(format!("{variables}_TOKEN"), &self.token);
+        if let Some((address, certificates)) = &self.operators {
+            command
+                .env(format!("{variables}_ADDR"), address)
+                .env(format!("{variables}_CACERT"), certificates);
+        }
+        let output = command.envs(given).output().expect("the program starts");
         Printed {
             succeeded: output.status.success(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -315,50 +335,6 @@ impl Host {
         wait_for("the host to serve", START, || {
             (self.read("sys/health").status == 200).then_some(())
         });
-    }
-
-    /// The keys under `prefix` in a mount's own storage, such as `wal/`.
-    pub(crate) fn stored_keys(&self, mount: &str, prefix: &str) -> Vec<String> {
-        let answer = self.list(&format!("sys/raw/logical/{}/{prefix}", self.uuid(mount)));
-        if answer.status == 404 {
-            return Vec::new();
-        }
-        strings(&answer.succeeded()["keys"])
-    }
-
-    /// The JSON stored under `key` in a mount's own storage.
-    pub(crate) fn stored(&self, mount: &str, key: &str) -> Value {
-        let found = self.find_stored(mount, key);
-        found.unwrap_or_else(|| panic!("nothing is stored under {key}"))
-    }
-
-    /// As [`stored`](Self::stored), of a key that may not be there.
-    pub(crate) fn find_stored(&self, mount: &str, key: &str) -> Option<Value> {
-        let answer = self.read(&format!("sys/raw/logical/{}/{key}", self.uuid(mount)));
-        if answer.status == 404 {
-            return None;
-        }
-        let value = text(&answer.succeeded()["value"]);
-        Some(serde_json::from_str(&value).expect("JSON is stored"))
-    }
-
-    /// Puts JSON into a mount's own storage, behind the plugin's back.
-    pub(crate) fn store(&self, mount: &str, key: &str, value: &Value) {
-        self.store_text(mount, key, &value.to_string());
-    }
-
-    /// Puts a text into a mount's own storage, behind the plugin's back.
-    pub(crate) fn store_text(&self, mount: &str, key: &str, value: &str) {
-        self.write(
-            &format!("sys/raw/logical/{}/{key}", self.uuid(mount)),
-            &json!({ "value": value }),
-        )
-        .succeeded();
-    }
-
-    fn uuid(&self, mount: &str) -> String {
-        let mounts = self.read("sys/mounts").succeeded();
-        text(&mounts[format!("{mount}/")]["uuid"])
     }
 
     /// Everything the host and its plugins have logged.
