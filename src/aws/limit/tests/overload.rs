@@ -150,12 +150,12 @@ fn capacity() -> f64 {
 #[tokio::test(start_paused = true)]
 async fn who_is_served_is_served_in_time_for_as_long_as_too_much_is_asked() {
     for (patience, times, minutes) in [
-        (60, 1.4, 10),
-        (60, 2.0, 10),
-        (10, 1.4, 30),
-        (10, 2.0, 10),
-        (10, 5.0, 10),
-        (5, 2.0, 10),
+        (60, 1.4, 5),
+        (60, 2.0, 5),
+        (10, 1.4, 20),
+        (10, 2.0, 5),
+        (10, 5.0, 5),
+        (5, 2.0, 5),
     ] {
         let lasts = Duration::from_mins(minutes);
         let scene = Scene::throttled();
