@@ -34,7 +34,7 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("go_duration", &[]),
     ("memory", &[]),
-    ("template", &["clock"]),
+    ("template", &["chance", "clock"]),
 ];
 
 /// Crates, by the beginning of their name, and the only places that may name them.
