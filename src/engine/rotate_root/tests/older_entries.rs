@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::engine::testing::TestMount;
 
 /// An entry that is six minutes old.
-fn leave(mount: &TestMount, data: Value) {
+fn leave(mount: &TestMount, data: &Value) {
     let begun = mount.clock().now().unix_timestamp();
     let entry = json!({"type": "root_rotation", "data": data, "created_at": begun});
     mount.storage().set_text("wal/older", &entry.to_string());
@@ -25,7 +25,7 @@ async fn a_rotation_whose_new_key_is_known_leaves_the_stored_key() {
     let entry = json!({
         "user_name": FakeAws::ADMIN, "old_access_key": old, "new_access_key": new.as_str(),
     });
-    leave(&mount, entry);
+    leave(&mount, &entry);
 
     mount.recover().await;
 
@@ -40,7 +40,7 @@ async fn a_rotation_that_had_stored_its_key_deletes_the_old_one() {
     let entry = json!({
         "user_name": FakeAws::ADMIN, "old_access_key": old.as_str(), "new_access_key": new,
     });
-    leave(&mount, entry);
+    leave(&mount, &entry);
 
     mount.recover().await;
 
@@ -54,7 +54,7 @@ async fn without_the_keys_of_before_a_key_is_ours_up_to_twenty_minutes_off() {
         let old = stored_key(&mount).await;
         leave(
             &mount,
-            json!({"user_name": FakeAws::ADMIN, "old_access_key": old}),
+            &json!({"user_name": FakeAws::ADMIN, "old_access_key": old}),
         );
         let begun = mount.clock().now() - Duration::from_mins(6);
         mount.aws().add_access_key(FakeAws::ADMIN);
@@ -81,7 +81,7 @@ async fn its_keys_tell_the_account_of_a_rotation() {
         "user_name": FakeAws::ADMIN,
         "old_access_key": elsewhere.access_key_id.as_str(),
     });
-    leave(&mount, entry);
+    leave(&mount, &entry);
     let before = keys(&mount);
 
     let error = mount.roll_back().await.unwrap_err().to_string();
