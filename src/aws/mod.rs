@@ -4,7 +4,7 @@
 //! [`ClientConfig`]. [`SdkConnector`] is the real thing, `fake` a simulated AWS for tests, and
 //! [`limit`] keeps what goes to IAM within AWS's limits. Nothing above this layer knows of the AWS
 //! SDK.
-//! May depend on: `secret`, `environment`, `clock`.
+//! May depend on: `secret`, `environment`, `clock`, `excerpt`.
 
 mod arn;
 mod client_config;
@@ -29,6 +29,9 @@ pub use error::{Error, ErrorKind};
 pub use limit::AccountIam;
 pub use sdk::SdkConnector;
 pub use types::*;
+
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) use sdk::fuzzing;
 
 /// AWS Identity and Access Management, as far as the engine uses it.
 ///

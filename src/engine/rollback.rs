@@ -64,8 +64,7 @@ impl Engine {
 
     /// Undoes what an entry speaks of.
     pub(super) async fn undo(&self, storage: &dyn Storage, entry: WalEntry) -> Result<(), Error> {
-        let created_at = OffsetDateTime::from_unix_timestamp(entry.created_at)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let created_at = entry.began();
         match entry.kind.as_str() {
             USER => {
                 let user: UserRecord = read(entry.data)?;

@@ -7,7 +7,11 @@ use serde_json::Value;
 
 use super::field_type::{FieldType, FieldValue};
 use super::pattern::Captures;
+use crate::excerpt::cut;
 use crate::logical::{Error, JsonObject};
+
+/// How many characters are shown of the names that a client made up.
+const LONGEST_LIST: usize = 1000;
 
 /// A field of a path, usually a `const`: its name, documentation, default and decoded type in one
 /// place, so that [`FieldData::get`] needs neither a string nor a cast.
@@ -218,7 +222,7 @@ impl FieldData {
         if !ignored.is_empty() {
             warnings.push(format!(
                 "Endpoint ignored these unrecognized parameters: [{}]",
-                ignored.join(" ")
+                cut(&ignored.join(" "), LONGEST_LIST)
             ));
         }
         if !self.replaced.is_empty() {

@@ -6,6 +6,8 @@
 
 mod field;
 mod field_type;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod help;
 mod openapi;
 mod path;
@@ -180,6 +182,35 @@ impl<S: Lifecycle> Backend<S> {
         }
     }
 
+    async fn handle(&self, mut request: Request) -> Answer {
+        let state = Arc::clone(&self.state);
+        match request.operation {
+            Operation::Renew => {
+                let (found, secret) =
+                    secret_type::find(&self.declaration.secret_types, &mut request)?;
+                found.renew(state, request, secret).await
+            }
+            Operation::Revoke => {
+                let (found, secret) =
+                    secret_type::find(&self.declaration.secret_types, &mut request)?;
+                found.revoke(state, request, secret).await
+            }
+            Operation::Rollback => {
+                rollback::run(
+                    &state,
+                    &request,
+                    self.clock.now(),
+                    self.declaration.wal_rollback_min_age,
+                )
+                .await?;
+                Ok(None)
+            }
+            Operation::Rotate => state.rotate(request).await,
+            Operation::Help => self.help(&request).await,
+            _ => self.answer(request).await,
+        }
+    }
+
     async fn answer(&self, mut request: Request) -> Answer {
         let (route, captures) = self.declaration.route(&request.path)?;
         let (handler, docs) = route
@@ -196,6 +227,18 @@ impl<S: Lifecycle> Backend<S> {
             response.warnings.extend(warnings);
             response
         }))
+    }
+
+    async fn exists(&self, mut request: Request) -> Result<Option<bool>, Error> {
+        let (route, captures) = self.declaration.route(&request.path)?;
+        let Some(exists) = &route.exists else {
+            return Ok(None);
+        };
+        let raw = std::mem::take(&mut request.data);
+        let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
+        exists(Arc::clone(&self.state), request, data)
+            .await
+            .map(Some)
     }
 
     /// Whether this node leaves the request to another one. A host that has the calls and fails to
@@ -271,45 +314,12 @@ impl<S: Lifecycle> logical::Backend for Backend<S> {
         Arc::clone(&self.state).initialize(storage).await
     }
 
-    async fn handle_request(&self, mut request: Request) -> Answer {
-        let state = Arc::clone(&self.state);
-        match request.operation {
-            Operation::Renew => {
-                let (found, secret) =
-                    secret_type::find(&self.declaration.secret_types, &mut request)?;
-                found.renew(state, request, secret).await
-            }
-            Operation::Revoke => {
-                let (found, secret) =
-                    secret_type::find(&self.declaration.secret_types, &mut request)?;
-                found.revoke(state, request, secret).await
-            }
-            Operation::Rollback => {
-                rollback::run(
-                    &state,
-                    &request,
-                    self.clock.now(),
-                    self.declaration.wal_rollback_min_age,
-                )
-                .await?;
-                Ok(None)
-            }
-            Operation::Rotate => state.rotate(request).await,
-            Operation::Help => self.help(&request).await,
-            _ => self.answer(request).await,
-        }
+    async fn handle_request(&self, request: Request) -> Answer {
+        self.handle(request).await.map_err(Error::brief)
     }
 
-    async fn handle_existence_check(&self, mut request: Request) -> Result<Option<bool>, Error> {
-        let (route, captures) = self.declaration.route(&request.path)?;
-        let Some(exists) = &route.exists else {
-            return Ok(None);
-        };
-        let raw = std::mem::take(&mut request.data);
-        let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
-        exists(Arc::clone(&self.state), request, data)
-            .await
-            .map(Some)
+    async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error> {
+        self.exists(request).await.map_err(Error::brief)
     }
 
     async fn invalidate_key(&self, key: &str) {

@@ -3,6 +3,8 @@
 mod call;
 mod credentials;
 mod form;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod http;
 mod iam;
 mod retry;
