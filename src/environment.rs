@@ -29,6 +29,12 @@ pub struct FixedEnvironment(BTreeMap<String, String>);
 
 impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for FixedEnvironment {
     fn from(variables: [(K, V); N]) -> Self {
+        variables.into_iter().collect()
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for FixedEnvironment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
         Self(
             variables
                 .into_iter()

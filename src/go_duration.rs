@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::excerpt::excerpt;
+
 /// The longest duration that the stored form, whole nanoseconds in 64 bits, can hold.
 const LONGEST: u128 = i64::MAX as u128;
 
@@ -11,14 +13,15 @@ const LONGEST: u128 = i64::MAX as u128;
 pub enum ParseError {
     /// Not in any of the accepted forms.
     #[error(
-        "{0:?} is not a duration: write a number of seconds, or a number with a unit such as \"90s\", \"15m\", \"1h30m\" or \"7d\""
+        "{:?} is not a duration: write a number of seconds, or a number with a unit such as \"90s\", \"15m\", \"1h30m\" or \"7d\"",
+        excerpt(.0)
     )]
     Malformed(String),
     /// Below zero.
-    #[error("cannot provide negative value '{0}'")]
+    #[error("cannot provide negative value '{}'", excerpt(.0))]
     Negative(String),
     /// Above about 292 years.
-    #[error("{0:?} is too long a duration")]
+    #[error("{:?} is too long a duration", excerpt(.0))]
     TooLong(String),
 }
 
@@ -165,6 +168,29 @@ impl fmt::Display for Decimal {
     }
 }
 
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing {
+    use super::{GoDuration, LONGEST, parse};
+
+    /// What is read prints as a text that reads as the same.
+    pub(crate) fn durations(data: &[u8]) {
+        let Ok(text) = std::str::from_utf8(data) else {
+            return;
+        };
+        match parse(text) {
+            Ok(duration) => {
+                let printed = GoDuration(duration).to_string();
+                assert_eq!(parse(&printed), Ok(duration), "{text:?}, {printed}");
+                assert!(duration.as_nanos() <= LONGEST, "{text:?}");
+            }
+            Err(error) => {
+                let message = error.to_string();
+                assert!(message.len() < 2000, "{} bytes", message.len());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +238,9 @@ mod tests {
     #[test]
     fn a_text_of_nothing_but_signs_is_refused_however_long_it_is() {
         let signs = "-".repeat(1 << 20);
-        assert_eq!(parse(&signs), Err(ParseError::Malformed(signs.clone())));
+        let error = parse(&signs).unwrap_err();
+        assert!(error.to_string().len() < 400, "{error}");
+        assert_eq!(error, ParseError::Malformed(signs));
     }
 
     #[test]

@@ -14,8 +14,9 @@
 //! - [`rpc`]: Vault's gRPC services and clients, translated from and to [`logical`].
 //! - [`go_plugin`]: a go-plugin process: handshake, mutual TLS, broker, logs. Knows nothing of Vault.
 //! - [`pb`]: the generated messages of the wire.
-//! - Leaves that anyone may use: [`caller`], [`chance`], [`clock`], [`environment`], [`secret`],
-//!   [`go_duration`], [`memory`], [`template`].
+//! - `fuzzing`, for tests only: what strangers reach with bytes of their own, as functions of bytes.
+//! - Leaves that anyone may use: [`caller`], [`chance`], [`clock`], [`environment`], [`excerpt`],
+//!   [`secret`], [`go_duration`], [`memory`], [`template`].
 //!
 //! # Invariants
 //!
@@ -53,6 +54,9 @@ pub mod caller;
 pub mod chance;
 pub mod clock;
 pub mod environment;
+pub mod excerpt;
+#[cfg(any(test, feature = "test-util"))]
+pub mod fuzzing;
 pub mod go_duration;
 pub mod memory;
 pub mod secret;

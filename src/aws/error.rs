@@ -58,25 +58,22 @@ pub(in crate::aws) struct Refusal<'a> {
 impl Error {
     /// AWS answered, and the answer is an error.
     pub(in crate::aws) fn refused(operation: &'static str, refusal: &Refusal<'_>) -> Self {
-        let code = refusal.code.map(str::trim).filter(|code| !code.is_empty());
+        let code = refusal.code.map(str::trim).filter(|code| is_code(code));
         let message = refusal
             .message
-            .map(str::trim)
+            .map(one_line)
             .filter(|message| !message.is_empty());
         let kind = ErrorKind::of_answer(code, refusal.status);
         Self {
             operation,
             kind,
             code: code.map(ToOwned::to_owned),
-            message: message.map_or_else(
-                || {
-                    format!(
-                        "AWS refused {operation} without a reason (HTTP status {})",
-                        refusal.status
-                    )
-                },
-                one_line,
-            ),
+            message: message.unwrap_or_else(|| {
+                format!(
+                    "AWS refused {operation} without a reason (HTTP status {})",
+                    refusal.status
+                )
+            }),
             request_id: refusal.request_id.map(ToOwned::to_owned),
             // 503 is AWS's way of saying that it did not begin.
             may_have_happened: kind == ErrorKind::Other
@@ -115,7 +112,7 @@ impl Error {
             operation,
             kind,
             code: None,
-            message: message.into(),
+            message: one_line(&message.into()),
             request_id: None,
             may_have_happened: false,
         }
@@ -254,9 +251,16 @@ impl ErrorKind {
     }
 }
 
+/// A code is one short word; where something else stands in its place, not AWS has put it there.
+fn is_code(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// AWS breaks some messages into lines; one line is what fits a log and a terminal.
 fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = message.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -330,6 +334,16 @@ mod tests {
         let error = refused(400, "ValidationError", " 2 errors:\n\tone\n\ttwo\n");
 
         assert_eq!(error.to_string(), "ValidationError: 2 errors: one two");
+    }
+
+    #[test]
+    fn what_stands_in_place_of_a_code_and_is_none_is_not_told() {
+        for code in ["Throttling\nreally", "a b", "\u{1b}[2J", &"x".repeat(129)] {
+            let error = refused(400, code, "why\u{7} \u{1b}[2J");
+            assert_eq!(error.code(), None);
+            assert_eq!(error.kind(), ErrorKind::Other);
+            assert_eq!(error.to_string(), "why [2J");
+        }
     }
 
     #[test]

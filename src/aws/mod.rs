@@ -4,7 +4,7 @@
 //! [`ClientConfig`]. [`SdkConnector`] is the real thing, `fake` a simulated AWS for tests, and
 //! [`limit`] keeps what goes to IAM within AWS's limits. Nothing above this layer knows of the AWS
 //! SDK.
-//! May depend on: `secret`, `environment`, `clock`, `caller`.
+//! May depend on: `secret`, `environment`, `clock`, `caller`, `excerpt`.
 
 mod arn;
 mod client_config;
@@ -31,6 +31,9 @@ pub use limit::{AccountIam, AccountSts};
 pub use partition::{AwsAddress, Partition};
 pub use sdk::SdkConnector;
 pub use types::*;
+
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) use sdk::fuzzing;
 
 /// AWS Identity and Access Management, as far as the engine uses it.
 ///

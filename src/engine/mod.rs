@@ -11,6 +11,8 @@ mod config_lease;
 mod config_root;
 mod creds;
 mod error;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod iam_user_removal;
 mod issued;
 mod kept;

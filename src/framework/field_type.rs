@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::excerpt::excerpt;
 use crate::go_duration;
 use crate::secret::SecretString;
 
@@ -120,7 +121,7 @@ impl FieldValue for i64 {
             Value::String(text) => text
                 .trim()
                 .parse()
-                .map_err(|_| format!("{text:?} is not a whole number")),
+                .map_err(|_| format!("{:?} is not a whole number", excerpt(text))),
             Value::Bool(flag) => Ok(Self::from(*flag)),
             other => Err(format!("expected a whole number, got {}", kind_of(other))),
         }
@@ -145,7 +146,7 @@ impl FieldValue for bool {
             Value::String(text) => match text.trim() {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" | "" => Ok(false),
-                other => Err(format!("{other:?} is neither true nor false")),
+                other => Err(format!("{:?} is neither true nor false", excerpt(other))),
             },
             other => Err(format!("expected true or false, got {}", kind_of(other))),
         }
@@ -230,7 +231,7 @@ impl FieldValue for BTreeMap<String, String> {
                     Value::Null => Ok((key.clone(), String::new())),
                     value => String::decode(value)
                         .map(|text| (key.clone(), text))
-                        .map_err(|reason| format!("value of {key:?}: {reason}")),
+                        .map_err(|reason| format!("value of {:?}: {reason}", excerpt(key))),
                 })
                 .collect(),
             Value::Array(items) => {
@@ -250,7 +251,10 @@ impl FieldValue for BTreeMap<String, String> {
                     Some((key, value)) if !key.is_empty() => {
                         Ok(Self::from([(key.to_owned(), value.to_owned())]))
                     }
-                    _ => Err(format!("invalid key pair {text:?}: write key=value")),
+                    _ => Err(format!(
+                        "invalid key pair {:?}: write key=value",
+                        excerpt(&text)
+                    )),
                 }
             }
         }

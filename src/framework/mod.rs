@@ -6,6 +6,8 @@
 
 mod field;
 mod field_type;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod help;
 mod openapi;
 mod path;
@@ -204,6 +206,39 @@ impl<S: Lifecycle> Backend<S> {
         }
     }
 
+    async fn handle(&self, mut request: Request) -> Answer {
+        let state = Arc::clone(&self.state);
+        match request.operation {
+            Operation::Renew => {
+                let (found, secret) =
+                    secret_type::find(&self.declaration.secret_types, &mut request)?;
+                found.renew(state, request, secret).await
+            }
+            Operation::Revoke => {
+                let (found, secret) =
+                    secret_type::find(&self.declaration.secret_types, &mut request)?;
+                found.revoke(state, request, secret).await
+            }
+            Operation::Rollback => {
+                // Hosts send it to standbys, too, which would take the active node's work for that of
+                // a life that has ended.
+                if self.is_standby().await? {
+                    return Ok(None);
+                }
+                // The host gives up a tick after a while and sends the next while ours goes on.
+                let Ok(_alone) = self.rolling_back.try_lock() else {
+                    return Ok(None);
+                };
+                let youngest = self.clock.now() - self.declaration.wal_rollback_min_age;
+                rollback::run(&state, &request, youngest).await?;
+                Ok(None)
+            }
+            Operation::Rotate => state.rotate(request).await,
+            Operation::Help => self.help(&request).await,
+            _ => self.answer(request).await,
+        }
+    }
+
     async fn answer(&self, mut request: Request) -> Answer {
         let (route, captures) = self.declaration.route(&request.path)?;
         let (handler, docs) = route
@@ -226,6 +261,18 @@ impl<S: Lifecycle> Backend<S> {
             response.warnings.extend(warnings);
             response
         }))
+    }
+
+    async fn exists(&self, mut request: Request) -> Result<Option<bool>, Error> {
+        let (route, captures) = self.declaration.route(&request.path)?;
+        let Some(exists) = &route.exists else {
+            return Ok(None);
+        };
+        let raw = std::mem::take(&mut request.data);
+        let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
+        exists(Arc::clone(&self.state), request, data)
+            .await
+            .map(Some)
     }
 
     /// Whether this node leaves the request to another one. A host that has the calls and fails to
@@ -293,37 +340,8 @@ impl<S: Lifecycle> logical::Backend for Backend<S> {
         Arc::clone(&self.state).initialize(storage).await
     }
 
-    async fn handle_request(&self, mut request: Request) -> Answer {
-        let state = Arc::clone(&self.state);
-        match request.operation {
-            Operation::Renew => {
-                let (found, secret) =
-                    secret_type::find(&self.declaration.secret_types, &mut request)?;
-                found.renew(state, request, secret).await
-            }
-            Operation::Revoke => {
-                let (found, secret) =
-                    secret_type::find(&self.declaration.secret_types, &mut request)?;
-                found.revoke(state, request, secret).await
-            }
-            Operation::Rollback => {
-                // Hosts send it to standbys, too, which would take the active node's work for that of
-                // a life that has ended.
-                if self.is_standby().await? {
-                    return Ok(None);
-                }
-                // The host gives up a tick after a while and sends the next while ours goes on.
-                let Ok(_alone) = self.rolling_back.try_lock() else {
-                    return Ok(None);
-                };
-                let youngest = self.clock.now() - self.declaration.wal_rollback_min_age;
-                rollback::run(&state, &request, youngest).await?;
-                Ok(None)
-            }
-            Operation::Rotate => state.rotate(request).await,
-            Operation::Help => self.help(&request).await,
-            _ => self.answer(request).await,
-        }
+    async fn handle_request(&self, request: Request) -> Answer {
+        self.handle(request).await.map_err(Error::brief)
     }
 
     async fn abandon(&self, mut request: Request) -> Result<(), Error> {
@@ -332,16 +350,8 @@ impl<S: Lifecycle> logical::Backend for Backend<S> {
         found.abandon(state, request, secret).await.map(drop)
     }
 
-    async fn handle_existence_check(&self, mut request: Request) -> Result<Option<bool>, Error> {
-        let (route, captures) = self.declaration.route(&request.path)?;
-        let Some(exists) = &route.exists else {
-            return Ok(None);
-        };
-        let raw = std::mem::take(&mut request.data);
-        let data = FieldData::decode(raw, captures, Arc::clone(&route.fields))?;
-        exists(Arc::clone(&self.state), request, data)
-            .await
-            .map(Some)
+    async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error> {
+        self.exists(request).await.map_err(Error::brief)
     }
 
     async fn invalidate_key(&self, key: &str) {

@@ -1,9 +1,12 @@
 //! What was sent under a name that a path does not know, and what was probably meant.
 
 use super::field::FieldSchema;
+use crate::excerpt::cut;
 
 /// How many names a warning lists; a body can have any number of them.
 const NAMED: usize = 20;
+/// And so many characters of them.
+const LONGEST_LIST: usize = 1000;
 /// A longer name is no slip of the pen.
 const LONGEST: usize = 64;
 
@@ -27,7 +30,7 @@ pub(super) fn warnings(
     };
     let mut warnings = vec![format!(
         "Endpoint ignored these unrecognized parameters: [{}]{more}",
-        named.join(" ")
+        cut(&named.join(" "), LONGEST_LIST)
     )];
     let known: Vec<&str> = fields
         .iter()

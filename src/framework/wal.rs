@@ -54,6 +54,17 @@ impl Life {
     }
 }
 
+impl WalEntry {
+    /// When the work began, so far from either end of time that a little before and after it are
+    /// times as well, whatever was stored.
+    pub fn began(&self) -> OffsetDateTime {
+        // In the year 9987.
+        const LATEST: i64 = 253_000_000_000;
+        OffsetDateTime::from_unix_timestamp(self.created_at.clamp(0, LATEST))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
 #[derive(Serialize)]
 struct Record<'a, T> {
     r#type: &'a str,

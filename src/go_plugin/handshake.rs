@@ -41,13 +41,18 @@ impl Protocol {
 
     /// The one line that the host reads. It has no seventh field (broker multiplexing): hosts before
     /// go-plugin 1.6 would read it as part of the certificate.
-    pub(super) fn handshake_line(&self, socket: &Path, certificate: &CertificateDer<'_>) -> String {
-        format!(
-            "{CORE_PROTOCOL}|{}|unix|{}|grpc|{}\n",
+    pub(super) fn handshake_line(
+        &self,
+        socket: &Path,
+        certificate: &CertificateDer<'_>,
+    ) -> Result<String, StartError> {
+        let path = socket.to_str().filter(|path| !path.contains(['|', '\n']));
+        let path = path.ok_or_else(|| StartError::SocketPath(socket.to_owned()))?;
+        Ok(format!(
+            "{CORE_PROTOCOL}|{}|unix|{path}|grpc|{}\n",
             self.version,
-            socket.display(),
             STANDARD_NO_PAD.encode(certificate)
-        )
+        ))
     }
 }
 
@@ -90,6 +95,16 @@ mod tests {
 
         let line = PROTOCOL.handshake_line(Path::new("/tmp/plugin1"), &certificate);
 
-        assert_eq!(line, "1|5|unix|/tmp/plugin1|grpc|+//++w\n");
+        assert_eq!(line.unwrap(), "1|5|unix|/tmp/plugin1|grpc|+//++w\n");
+    }
+
+    #[test]
+    fn a_socket_that_the_line_cannot_name_is_refused() {
+        let certificate = CertificateDer::from(vec![1]);
+        for path in ["/tmp/a|b/plugin1", "/tmp/a\nb/plugin1"] {
+            let line = PROTOCOL.handshake_line(Path::new(path), &certificate);
+            let error = line.expect_err(path).to_string();
+            assert!(error.contains(&format!("{path:?}")), "{error}");
+        }
     }
 }

@@ -9,6 +9,8 @@
 mod broker;
 mod channel;
 mod controller;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod handshake;
 pub mod hclog;
 mod host_env;
@@ -82,6 +84,13 @@ pub enum StartError {
         source: io::Error,
     },
 
+    /// The host could not read where the socket is.
+    #[error(
+        "the host cannot be told of the socket {0:?}: the directory that PLUGIN_UNIX_SOCKET_DIR or \
+         TMPDIR names must be UTF-8, without | and line ends"
+    )]
+    SocketPath(PathBuf),
+
     /// The socket cannot be given to the group that the host wants.
     #[error("cannot give the socket to group {group:?} (PLUGIN_UNIX_SOCKET_GROUP)")]
     SocketGroup {
@@ -123,7 +132,7 @@ pub async fn serve(
              not offer: run it as a process, not in a container"
         );
     }
-    let line = protocol.handshake_line(listener.path(), tls.certificate());
+    let line = protocol.handshake_line(listener.path(), tls.certificate())?;
     stdout
         .write_all(line.as_bytes())
         .and_then(|()| stdout.flush())

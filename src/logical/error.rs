@@ -1,6 +1,7 @@
 //! The few ways in which a request may fail, told apart by who must act.
 
 use super::{HostError, StorageError};
+use crate::excerpt::cut;
 
 /// The text by which a host recognises a write on a node that may not write; it then forwards the
 /// request to the active node (`logical.ErrReadOnly`).
@@ -8,6 +9,9 @@ pub const READ_ONLY_STORAGE: &str = "cannot write to readonly storage";
 
 /// The text that a host maps to HTTP 502 (`logical.ErrUpstreamRateLimited`).
 pub const UPSTREAM_RATE_LIMITED: &str = "upstream rate limited";
+
+/// How many characters of a text are told, enough for every mistake of a large role.
+const LONGEST: usize = 4000;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,23 @@ impl Error {
     /// A fault that is not the caller's.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::Internal(message.into())
+    }
+
+    /// As it is told to the host and to clients, and logged: what it quotes may be of any length.
+    /// [`Error::ReadOnly`] keeps its own text, because the host compares it.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        let brief = |text: String| cut(&text, LONGEST).into_owned();
+        match self {
+            Self::Invalid(text) => Self::Invalid(brief(text)),
+            Self::UpstreamRateLimited(text) => Self::UpstreamRateLimited(brief(text)),
+            Self::Coded { status, message } => Self::Coded {
+                status,
+                message: brief(message),
+            },
+            Self::Internal(text) => Self::Internal(brief(text)),
+            other => other,
+        }
     }
 
     /// Puts `context` and a colon before the text. [`Error::ReadOnly`] keeps its own text, because

@@ -35,6 +35,25 @@ fn any_other_error_of_the_host_is_internal_and_takes_context() {
     assert_eq!(error.to_string(), "error saving: disk full");
 }
 
+#[test]
+fn an_error_is_told_briefly_and_what_the_host_compares_word_for_word() {
+    let long = "x".repeat(1 << 20);
+    for error in [
+        Error::invalid(&*long),
+        Error::internal(&*long),
+        Error::UpstreamRateLimited(long.clone()),
+        Error::Coded {
+            status: 418,
+            message: long.clone(),
+        },
+    ] {
+        let told = error.brief().to_string();
+        assert!(told.ends_with('…') && told.len() < 5000);
+    }
+    assert_eq!(Error::ReadOnly(long.clone()).brief().to_string(), long);
+    assert_eq!(Error::invalid("no").brief().to_string(), "no");
+}
+
 #[tokio::test]
 async fn a_record_is_stored_as_one_line_of_json() {
     let storage = InMemoryStorage::default();

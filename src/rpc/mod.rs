@@ -9,6 +9,8 @@
 //! May depend on: [`crate::pb`], [`crate::go_plugin`], [`crate::logical`], and the leaves.
 
 mod backend_service;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod host_channel;
 mod instances;
 mod multiplexing;

@@ -1,7 +1,8 @@
 //! The part of Go's `text/template` that `username_template` needs, with the functions that Vault
 //! and `OpenBao` add to it.
 //!
-//! May depend on: [`crate::clock`], where `unix_time` and `timestamp` take the time from.
+//! May depend on: [`crate::clock`], where `unix_time` and `timestamp` take the time from, and
+//! [`crate::excerpt`].
 //!
 //! A text is parsed ([`Template::parse`]) to a tree, which is rendered ([`Template::render`]) with
 //! [`Fields`], a clock and a random source. What renders here renders to the same bytes in Go.
@@ -21,6 +22,8 @@ mod builtins;
 mod escape;
 mod eval;
 mod functions;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod layout;
 mod lex;
 mod literal;
@@ -37,6 +40,7 @@ use rand::Rng;
 
 use self::tree::Node;
 use crate::clock::Clock;
+use crate::excerpt::cut;
 
 /// The longest template, in bytes.
 pub const LONGEST_TEMPLATE: usize = 64 * 1024;
@@ -158,9 +162,11 @@ struct Fault {
 
 impl Fault {
     fn new(offset: usize, message: impl Into<String>) -> Self {
+        // It may hold what the template made, or a word of the template, of any length.
+        const LONGEST_MESSAGE: usize = 500;
         Self {
             offset,
-            message: message.into(),
+            message: cut(&message.into(), LONGEST_MESSAGE).into_owned(),
         }
     }
 }

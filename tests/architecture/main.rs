@@ -31,10 +31,11 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("chance", &[]),
     ("clock", &[]),
     ("environment", &[]),
+    ("excerpt", &[]),
     ("secret", &[]),
-    ("go_duration", &[]),
+    ("go_duration", &["excerpt"]),
     ("memory", &[]),
-    ("template", &["chance", "clock"]),
+    ("template", &["chance", "clock", "excerpt"]),
 ];
 
 /// Crates, by the beginning of their name, and the only places that may name them.
@@ -176,6 +177,7 @@ fn the_arrows_point_one_way() {
     assert!(allowed("framework").unwrap().contains("secret"));
     assert!(!allowed("secret").unwrap().contains("clock"));
     assert!(allowed("main").unwrap().contains("engine"));
+    assert!(allowed("fuzzing").unwrap().contains("rpc"));
     assert_eq!(allowed("attic"), None);
 }
 
@@ -191,7 +193,7 @@ fn assert_listed(found: &BTreeSet<String>, listed: &[(&str, &str)], fault: &str)
 /// The layers that `layer` may use; `None` when it is not drawn.
 fn allowed(layer: &str) -> Option<BTreeSet<&'static str>> {
     let leaves = LEAVES.iter().map(|(leaf, _)| *leaf);
-    if ["main", "lib"].contains(&layer) {
+    if ["main", "lib", "fuzzing"].contains(&layer) {
         return Some(
             leaves
                 .chain(LAYERS.iter().map(|(layer, _)| *layer))
@@ -238,7 +240,7 @@ impl Source {
     fn is_test(&self) -> bool {
         self.modules()
             .iter()
-            .any(|module| ["tests", "testing"].contains(module))
+            .any(|module| ["tests", "testing", "fuzzing"].contains(module))
     }
 }
 

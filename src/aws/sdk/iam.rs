@@ -459,25 +459,31 @@ impl Iam for SdkIam {
         &self,
         user_name: &UserName,
     ) -> Result<Vec<ServiceSpecificCredentialId>, Error> {
+        const OPERATION: &str = "iam:ListServiceSpecificCredentials";
         let mut ids = Vec::new();
-        let mut marker = None;
+        let mut marker: Option<String> = None;
         loop {
             let sent = self
                 .client
                 .list_service_specific_credentials()
                 .user_name(user_name.as_str())
                 .max_items(PAGE)
-                .set_marker(marker)
+                .set_marker(marker.clone())
                 .send();
-            let page = call("iam:ListServiceSpecificCredentials", sent).await?;
+            let page = call(OPERATION, sent).await?;
             let found = page.service_specific_credentials.unwrap_or_default();
             ids.extend(found.into_iter().map(|one| {
                 ServiceSpecificCredentialId::from_aws(one.service_specific_credential_id)
             }));
-            marker = page.marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
+            let next = page.marker.filter(|marker| !marker.is_empty());
+            if next.is_none() {
                 return Ok(ids);
             }
+            if next == marker {
+                // It would go on like this for ever.
+                return Err(incomplete(OPERATION, "next page"));
+            }
+            marker = next;
         }
     }
 

@@ -4,6 +4,8 @@ mod beside;
 mod call;
 mod credentials;
 mod form;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) mod fuzzing;
 mod http;
 mod iam;
 mod retry;

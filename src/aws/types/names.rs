@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::excerpt::excerpt;
+
 /// A text that AWS would refuse as a name of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {text:?} {rule}")]
@@ -14,15 +16,9 @@ pub struct InvalidName {
 impl InvalidName {
     /// `rule` reads on from the name: "must …".
     pub(in crate::aws) fn new(what: &'static str, text: &str, rule: impl Into<String>) -> Self {
-        // What was refused may be long; its start is enough to know it by.
-        const SHOWN: usize = 128;
-        let mut shown: String = text.chars().take(SHOWN).collect();
-        if shown.len() < text.len() {
-            shown.push('…');
-        }
         Self {
             what,
-            text: shown,
+            text: excerpt(text).into_owned(),
             rule: rule.into(),
         }
     }

@@ -11,7 +11,7 @@ use crate::aws::{
 };
 use crate::clock::Clock;
 use crate::engine::testing::{Lease, READ_ONLY, TestMount};
-use crate::logical::{JsonObject, Secret};
+use crate::logical::{JsonObject, Operation, Secret};
 
 const USER: &str = "vault-token-alice-deploy-1700000000-abc";
 
@@ -403,6 +403,20 @@ async fn a_wal_entry_that_cannot_be_understood_is_kept_and_reported() {
 
         assert_eq!(error.to_string(), expected);
         assert_eq!(mount.wal().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_wal_entry_from_either_end_of_time_is_rolled_back() {
+    for created_at in [i64::MIN, -377_705_116_800, 253_402_300_799, i64::MAX] {
+        let mount = TestMount::configured().await;
+        let entry = json!({"type": "user", "data": {"UserName": "x"}, "created_at": created_at});
+        mount.storage().set_text("wal/1", &entry.to_string());
+
+        let request = mount.request(Operation::Rollback, "", json!({"immediate": true}));
+        mount.backend().handle_request(request).await.unwrap();
+
+        mount.assert_nothing_left();
     }
 }
 

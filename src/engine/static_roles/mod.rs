@@ -26,6 +26,9 @@ use serde_json::Value;
 
 pub(super) use creds::path as creds_path;
 pub(super) use record::CREDENTIALS;
+#[cfg(any(test, feature = "test-util"))]
+pub(super) use record::StaticCredentials;
+pub(super) use record::StaticRole;
 pub(super) use rotate::path as rotate_path;
 pub(super) use schedule::rotate_due;
 pub(super) use unfinished::{KIND, roll_back};
@@ -35,7 +38,7 @@ use tokio::time::timeout_at;
 
 use self::accounts::{Account, Accounts};
 use self::queue::RotationQueue;
-use self::record::{ROLES, StaticRole};
+use self::record::ROLES;
 use super::Engine;
 use super::key_rotation::too_late;
 use super::locks::NameLocks;

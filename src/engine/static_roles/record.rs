@@ -19,7 +19,7 @@ pub(crate) const CREDENTIALS: &str = "static-creds/";
 /// A static role in the stored form of the Go engines; keys that we do not know are kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct StaticRole {
+pub(crate) struct StaticRole {
     pub(super) name: String,
     /// AWS's own id of the user: it stays when the user is renamed.
     pub(super) id: String,
@@ -73,7 +73,7 @@ impl StaticRole {
 /// after `secret_key`; keys that we do not know are kept.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct StaticCredentials {
+pub(crate) struct StaticCredentials {
     pub(super) access_key: String,
     /// When the next rotation is due. Old engines did not store it.
     #[serde(with = "rfc3339", skip_serializing_if = "Option::is_none")]

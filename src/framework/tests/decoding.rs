@@ -346,6 +346,30 @@ async fn a_value_of_the_wrong_kind_is_the_callers_mistake_and_names_the_field() 
 }
 
 #[tokio::test]
+async fn a_refusal_shows_the_beginning_of_a_long_value_and_what_to_write() {
+    let mount = Mount::new();
+    let long = "x".repeat(100_000);
+    for (field, value, rule) in [
+        ("limit", json!(long), "is not a whole number"),
+        ("strict", json!(long), "is neither true nor false"),
+        ("lifetime", json!(long), "15m"),
+        ("labels", json!(long), "write key=value"),
+        (
+            "labels",
+            json!({&*long: {}}),
+            "expected a text, got an object",
+        ),
+    ] {
+        let error = mount
+            .fail(Operation::Update, "config", json!({field: value}))
+            .await
+            .to_string();
+        assert!(error.len() < 500, "{} bytes", error.len());
+        assert!(error.contains("xxx") && error.contains(rule), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_sent_for_a_secret_is_in_no_error_and_no_debug_text() {
     let mount = Mount::new();
 

@@ -9,7 +9,8 @@ use super::shop::{COUPON_FIELDS, LIMIT, NAME, Shop, nothing};
 use crate::framework::{Declaration, OperationDocs, Path};
 use crate::logical::testing::{StaticSystemView, StorageFault};
 use crate::logical::{
-    Backend as _, Error, HostError, Operation, READ_ONLY_STORAGE, ReplicationState, Response,
+    Backend as _, Error, HostError, JsonObject, Operation, READ_ONLY_STORAGE, ReplicationState,
+    Response,
 };
 
 const STANDBY: ReplicationState = ReplicationState(1 << 14);
@@ -136,6 +137,26 @@ async fn fields_that_the_path_does_not_know_are_named_in_a_warning() {
         answer.warnings,
         ["Endpoint ignored these unrecognized parameters: [ardour zeal]"]
     );
+}
+
+#[tokio::test]
+async fn a_warning_does_not_repeat_every_name_that_a_client_made_up() {
+    let mount = Mount::new();
+    let unknown: JsonObject = (0..10_000)
+        .map(|number| (format!("unknown-{number}"), json!(1)))
+        .chain([("limit".to_owned(), json!(3))])
+        .collect();
+
+    let answer = mount
+        .ask(Operation::Update, "campaigns/spring", json!(unknown))
+        .await;
+
+    assert!(
+        answer.warnings[0].ends_with("more"),
+        "{:?}",
+        answer.warnings
+    );
+    assert!(answer.warnings[0].len() < 1100, "{:?}", answer.warnings);
 }
 
 #[tokio::test]

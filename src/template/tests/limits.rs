@@ -207,3 +207,18 @@ fn no_sequence_of_words_and_signs_makes_it_panic() {
     }
     assert!(rendered > 500, "only {rendered} templates were valid");
 }
+
+#[test]
+fn a_message_is_short_whatever_the_template_holds_or_makes() {
+    let long = "x".repeat(60_000);
+    for template in [
+        format!("{{{{ {long} }}}}"),
+        format!("{{{{ .{long} }}}}"),
+        format!(r#"{{{{ len nil "{long}" }}}}"#),
+        "{{ truncate (random 16384) .Type }}".to_owned(),
+    ] {
+        let error = render(&template).unwrap_err();
+        assert!(error.starts_with("line 1, column "), "{error}");
+        assert!(error.len() < 600, "{} bytes", error.len());
+    }
+}

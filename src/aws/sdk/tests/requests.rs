@@ -222,6 +222,23 @@ async fn service_specific_credentials_are_read_to_the_last_page() {
 }
 
 #[tokio::test]
+async fn a_list_that_names_the_same_next_page_again_does_not_go_on_for_ever() {
+    let page = Reply::result(
+        "ListServiceSpecificCredentials",
+        "<IsTruncated>true</IsTruncated><Marker>m1</Marker>",
+    );
+    let (server, iam) = iam_answering([page]).await;
+
+    let error = iam
+        .list_service_specific_credentials(&user())
+        .await
+        .unwrap_err();
+
+    assert_eq!(error.to_string(), "AWS's answer has no next page");
+    assert_eq!(server.heard().len(), 2);
+}
+
+#[tokio::test]
 async fn access_keys_are_listed_with_status_and_age() {
     let answer = "<AccessKeyMetadata><member><UserName>deploy</UserName>\
          <AccessKeyId>AKIA1</AccessKeyId><Status>Active</Status>\

@@ -1,0 +1,24 @@
+//! What strangers reach of the engine: policy documents, stored records and leases, and requests of
+//! a mount.
+
+mod mount;
+mod policies;
+mod records;
+
+pub(crate) use mount::on_a_mount;
+pub(crate) use policies::policies;
+pub(crate) use records::records;
+
+use super::error::{failed, refused};
+use crate::aws;
+
+/// Longer than any error that is told to a client or a host, in bytes.
+const LONG: usize = 20_000;
+
+/// What is told of an error of AWS.
+pub(crate) fn told(error: &aws::Error) {
+    for told in [refused("error", error), failed("error", error)] {
+        let told = told.to_string();
+        assert!(told.len() < LONG, "{} bytes", told.len());
+    }
+}
