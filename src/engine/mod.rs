@@ -36,7 +36,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::join;
-use time::OffsetDateTime;
 
 use self::clients::{ClientCache, RootKeys};
 use self::config_lease::LeaseConfig;
@@ -156,8 +155,7 @@ impl Lifecycle for Engine {
         caller: Caller,
         entry: WalEntry,
     ) -> Result<Undone, Error> {
-        let created_at = OffsetDateTime::from_unix_timestamp(entry.created_at)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let created_at = entry.began();
         let (engine, storage) = (&*self, &*storage);
         match entry.kind.as_str() {
             issued::KIND => issued::roll_back(engine, storage, &caller, entry).await,

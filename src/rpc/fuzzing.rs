@@ -67,9 +67,11 @@ pub(crate) fn reply(outcome: Result<Option<Response>, Error>) {
         assert!(!failed || reply.err.is_some());
         return;
     };
-    let Ok(data) = serde_json::from_str::<JsonObject>(&response.data) else {
+    // None is written as `null`.
+    let Ok(data) = serde_json::from_str::<Option<JsonObject>>(&response.data) else {
         panic!("data that is no object: {}", response.data);
     };
+    let data = data.unwrap_or_default();
     if failed {
         let text = data.get("error").and_then(Value::as_str);
         assert!(data.len() == 1 && text.is_some_and(|text| text.len() < LONG));

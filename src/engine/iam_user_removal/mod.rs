@@ -50,7 +50,8 @@ impl Removal {
     pub(crate) fn is_certain(self, begun: OffsetDateTime, now: OffsetDateTime) -> bool {
         match self {
             Self::Removed => true,
-            Self::Unknown => now - begun >= IAM_LAGS,
+            // A time that far ahead is no time.
+            Self::Unknown => now - begun >= IAM_LAGS || begun - now > time::Duration::DAY,
         }
     }
 }

@@ -237,7 +237,7 @@ pub(in crate::engine) async fn roll_back(
     caller: &Caller,
     entry: WalEntry,
 ) -> Result<Undone, Error> {
-    let created_at = unix(entry.created_at);
+    let created_at = entry.began();
     let entry: Entry = serde_json::from_value(entry.data)
         .ok()
         .filter(|entry: &Entry| !entry.user_name.is_empty())

@@ -1,8 +1,6 @@
 //! The removal of a user by name, when it may be another one's by now.
 
-use std::time::Duration;
-
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::aws::limit::LimitedIam;
 use crate::aws::{ErrorKind, Iam, UserName};
@@ -14,7 +12,7 @@ use crate::logical::Error;
 /// How far AWS's clock and ours may be apart where AWS's own id of the user is not known. The AWS SDK
 /// signs with AWS's time when ours is off, so that calls succeed however far off it is; STS takes 15
 /// minutes by itself.
-const CLOCK_TOLERANCE: Duration = Duration::from_mins(20);
+const CLOCK_TOLERANCE: Duration = Duration::minutes(20);
 
 /// A user that must go.
 pub(super) struct Condemned<'a> {
@@ -66,7 +64,7 @@ async fn whose(iam: &LimitedIam, condemned: &Condemned<'_>) -> Result<Whose, Err
         }
     };
     let ours = if condemned.user_id.is_empty() {
-        user.create_date >= condemned.begun - CLOCK_TOLERANCE
+        user.create_date >= condemned.begun.saturating_sub(CLOCK_TOLERANCE)
     } else {
         user.user_id == condemned.user_id
     };

@@ -216,7 +216,7 @@ async fn end(
     let now = engine.clock.now();
     let over = Hold::over(hold, &record);
     let remember = |over| engine.issued.schedule().remember(over, name);
-    if unix(over) + GRACE > now {
+    if unix(over) > now - GRACE {
         if over < (now + ROUND).unix_timestamp() {
             remember(over);
         }

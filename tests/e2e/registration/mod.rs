@@ -3,7 +3,7 @@
 mod messages;
 mod refused;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -36,7 +36,8 @@ fn new_build() -> Build {
     }
 }
 
-/// The same program with another text for its version, as an earlier release would be.
+/// A program with another text for its version, as an earlier release would be: the one that cargo
+/// built for testing, since a release holds the text in pieces.
 fn old_build(fixture: &Fixture) -> Build {
     let build = Build {
         path: fixture.scratch("old-build"),
@@ -45,6 +46,7 @@ fn old_build(fixture: &Fixture) -> Build {
     let rename = format!("s/{}/{}/g", new_build().version, build.version);
     write_build(
         fixture,
+        Path::new(env!("CARGO_BIN_EXE_vault-plugin-secrets-aws")),
         &build,
         r#"LC_ALL=C sed "$3" "$1" >"$2"; chmod 755 "$2""#,
         &rename,
@@ -58,15 +60,21 @@ fn another_build(fixture: &Fixture) -> Build {
         path: fixture.scratch("another-build"),
         ..new_build()
     };
-    write_build(fixture, &build, r#"cp "$1" "$2"; echo >>"$2""#, "");
+    write_build(
+        fixture,
+        &settings().plugin,
+        &build,
+        r#"cp "$1" "$2"; echo >>"$2""#,
+        "",
+    );
     build
 }
 
 /// Not written from here, for the reason that `Host::install` has.
-fn write_build(fixture: &Fixture, build: &Build, script: &str, argument: &str) {
+fn write_build(fixture: &Fixture, base: &Path, build: &Build, script: &str, argument: &str) {
     let mut command = Command::new("/bin/sh");
     command.args(["-ec", script, "build"]);
-    command.args([&settings().plugin, &build.path]);
+    command.args([base, &build.path]);
     fixture.host.run(command.arg(argument)).succeeded();
 }
 
