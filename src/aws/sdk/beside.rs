@@ -6,7 +6,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 /// One piece of work at a time. Whoever comes while an earlier one still runs, which nobody may be
 /// waiting for any more, gets what that one brings: what hangs takes one thread, not one for each
-/// request.
+/// request. What has ended while nobody waited is forgotten, for it may be old.
 #[derive(Debug)]
 pub(super) struct Beside<T>(Mutex<Option<JoinHandle<T>>>);
 
@@ -23,6 +23,7 @@ impl<T: Send + 'static> Beside<T> {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, JoinError> {
         let mut running = self.0.lock().await;
+        running.take_if(|begun| begun.is_finished());
         let begun = running.get_or_insert_with(|| {
             let runtime = Handle::current();
             spawn_blocking(move || runtime.block_on(work))
@@ -41,29 +42,67 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_hangs_takes_one_thread_and_reaches_whoever_waits_when_it_ends() {
-        let beside = Beside::default();
-        let begun = Arc::new(AtomicUsize::new(0));
-        let (go_on, told) = mpsc::channel();
-        let told = Arc::new(std::sync::Mutex::new(told));
-        let work = || {
-            let (begun, told) = (Arc::clone(&begun), Arc::clone(&told));
-            async move {
+    struct Work {
+        beside: Beside<usize>,
+        begun: Arc<AtomicUsize>,
+        go_on: mpsc::Sender<()>,
+        told: Arc<std::sync::Mutex<mpsc::Receiver<()>>>,
+    }
+
+    impl Work {
+        fn new() -> Self {
+            let (go_on, told) = mpsc::channel();
+            Self {
+                beside: Beside::default(),
+                begun: Arc::default(),
+                go_on,
+                told: Arc::new(std::sync::Mutex::new(told)),
+            }
+        }
+
+        /// Hangs until it is told to go on, and brings how many began before.
+        async fn run(&self) -> usize {
+            let (begun, told) = (Arc::clone(&self.begun), Arc::clone(&self.told));
+            let work = async move {
                 let number = begun.fetch_add(1, Ordering::SeqCst);
                 told.lock().unwrap().recv().unwrap();
                 number
-            }
-        };
+            };
+            self.beside.run(work).await.unwrap()
+        }
 
-        for _ in 0..3 {
-            let in_time = tokio::time::timeout(Duration::from_millis(10), beside.run(work())).await;
+        async fn is_given_up(&self) {
+            let in_time = tokio::time::timeout(Duration::from_millis(10), self.run()).await;
             assert!(in_time.is_err());
         }
-        go_on.send(()).unwrap();
+    }
 
-        assert_eq!(beside.run(work()).await.unwrap(), 0);
-        go_on.send(()).unwrap();
-        assert_eq!(beside.run(work()).await.unwrap(), 1);
+    #[tokio::test]
+    async fn what_hangs_takes_one_thread_and_reaches_whoever_waits_when_it_ends() {
+        let work = Work::new();
+        for _ in 0..3 {
+            work.is_given_up().await;
+        }
+
+        let (brought, ()) = tokio::join!(work.run(), async {
+            tokio::task::yield_now().await;
+            work.go_on.send(()).unwrap();
+        });
+
+        assert_eq!(brought, 0);
+    }
+
+    #[tokio::test]
+    async fn what_ended_while_nobody_waited_is_forgotten() {
+        let work = Work::new();
+        work.is_given_up().await;
+        work.go_on.send(()).unwrap();
+        while !work.beside.0.lock().await.as_ref().unwrap().is_finished() {
+            tokio::task::yield_now().await;
+        }
+
+        work.go_on.send(()).unwrap();
+
+        assert_eq!(work.run().await, 1);
     }
 }
