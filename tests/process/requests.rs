@@ -234,7 +234,9 @@ async fn a_request_whose_deadline_passes_still_writes_down_what_it_did() {
     plugin.gates.one_begins().await;
     plugin.gates.go_on.add_permits(1);
 
-    assert!(answer.is_err());
+    // The plugin says so itself, just before the time is over; a busy machine may be later than that.
+    let failed = answer.map_or(true, |reply| reply.into_inner().err.is_some());
+    assert!(failed);
     wait_for(|| host.storage.text("key").is_some()).await;
 }
 
