@@ -273,7 +273,9 @@ async fn a_renewal_that_nobody_waits_for_any_more_revokes_nothing() {
     plugin.gates.one_begins().await;
     plugin.gates.go_on.add_permits(1);
 
-    assert!(answer.is_err());
+    // The plugin says so itself, just before the time is over; a busy machine may be later than that.
+    let failed = answer.map_or(true, |reply| reply.into_inner().err.is_some());
+    assert!(failed);
     // All that is under way is finished before the end.
     host.shut_down().await;
     let storage = host.storage.clone();
