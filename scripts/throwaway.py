@@ -126,7 +126,7 @@ def start_aws(servers, moto_server):
     return wait_for("moto to listen", 60, address)
 
 
-def start_host(servers, binary, version, plugin_directory):
+def start_host(servers, binary, version, plugin_directory, **variables):
     configuration = servers.directory / "host.hcl"
     configuration.write_text(
         f'plugin_directory = "{plugin_directory}"\n'
@@ -141,7 +141,7 @@ def start_host(servers, binary, version, plugin_directory):
             binary, "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={TOKEN}",
             f"-dev-listen-address=127.0.0.1:{port}", f"-config={configuration}",
         ],
-        clean_environment(HOME=str(servers.directory), AWS_EC2_METADATA_DISABLED="true"),
+        clean_environment(HOME=str(servers.directory), AWS_EC2_METADATA_DISABLED="true", **variables),
     )
 
     def listens():
