@@ -6,18 +6,18 @@ import re
 BEGIN, END = "<!-- what scripts/clients saw -->\n", "<!-- end -->\n"
 
 
-def table(results):
-    hosts = {version: " ".join(version.split()[:2]) for version in results}
+def table(hosts, order):
+    """Of what each host saw, by client; the clients in that order."""
     flows = {}
-    for version, rows in results.items():
-        for row in rows:
-            key = (row["client"], row["flow"])
-            seen = flows.setdefault(key, {"version": "", "results": {}})
-            seen["version"] = seen["version"] or row["version"]
-            seen["results"][version] = row["result"]
+    for name in order:
+        for version, clients in hosts.items():
+            for row in clients.get(name, []):
+                seen = flows.setdefault((row["client"], row["flow"]), {"version": "", "results": {}})
+                seen["version"] = seen["version"] or row["version"]
+                seen["results"][version] = row["result"]
     lines = [
         f"Seen on {datetime.date.today().isoformat()}.", "",
-        "| client | version | what it does | " + " | ".join(hosts.values()) + " |",
+        f"| client | version | what it does | {' | '.join(' '.join(host.split()[:2]) for host in hosts)} |",
         "| --- | --- | --- |" + " --- |" * len(hosts),
     ]
     last = None

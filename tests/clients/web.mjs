@@ -25,7 +25,10 @@ async function open(path, awaited) {
 // Takes the page as a person sees it on a screen of that height.
 async function picture(file, height) {
   await page.setViewportSize({ width: 1000, height });
-  await page.evaluate(() => document.activeElement?.blur());
+  await page.evaluate(() => {
+    document.activeElement?.blur();
+    document.querySelectorAll('*').forEach((element) => element.scrollTo(0, 0));
+  });
   await page.screenshot({ path: `${pictures}/${file}.png`, animations: 'disabled' });
 }
 
@@ -65,7 +68,7 @@ const flows = {
     await field('Region').selectOption('us-east-1');
     await field('IAM endpoint').fill(wants.endpoint);
     await field('STS endpoint').fill(wants.endpoint);
-    await picture('web-configure', 760);
+    await picture('web-configure', 880);
     await page.getByRole('button', { name: 'Save' }).click();
     const root = await saved();
     // Only now: its form is there once the other one was saved in the same visit.
@@ -84,10 +87,9 @@ const flows = {
     await page.locator('textarea').first().fill('arn:aws:iam::aws:policy/ReadOnlyAccess');
     await page.locator('.CodeMirror').click();
     await page.keyboard.insertText(wants.document);
-    await picture('web-create', 760);
+    await picture('web-create', 880);
     await page.getByRole('button', { name: 'Create role' }).click();
     await page.getByText('AWS Role reader', { exact: true }).waitFor();
-    await picture('web-role', 640);
     return { policy: await shown('Policy ARNs') };
   },
 
@@ -104,8 +106,6 @@ const flows = {
   async session() {
     await open('secrets/aws/credentials/deploy', 'Generate AWS Credentials');
     await field('Credential type').selectOption('assumed_role');
-    await page.waitForTimeout(1000);
-    await picture('web-session-form', 640);
     await page.getByRole('button', { name: 'Generate' }).click();
     await page.getByText('Access key', { exact: true }).waitFor();
     await picture('web-session', 640);
@@ -115,11 +115,13 @@ const flows = {
   async revoke() {
     await page.goto(`${server}/ui/vault/access/leases/show/${wants.lease}`);
     await page.getByText('Revoke lease').waitFor();
+    await page.getByRole('button', { name: 'Renew lease' }).click();
+    const renewed = await saved();
     await picture('web-lease', 760);
     const body = await content();
     await page.getByText('Revoke lease').click();
     await page.getByRole('button', { name: 'Confirm', exact: true }).click();
-    return { body, saved: await saved() };
+    return { body, renewed, revoked: await saved() };
   },
 
   // Of these, none is for an engine to change.
