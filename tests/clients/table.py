@@ -17,7 +17,7 @@ def table(hosts, order):
                 seen["results"][version] = row["result"]
     lines = [
         f"Seen on {datetime.date.today().isoformat()}.", "",
-        f"| client | version | what it does | {' | '.join(' '.join(host.split()[:2]) for host in hosts)} |",
+        f"| client | version | what it does | {' | '.join(hosts)} |",
         "| --- | --- | --- |" + " --- |" * len(hosts),
     ]
     last = None

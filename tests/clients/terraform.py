@@ -110,6 +110,13 @@ class Tofu(Client):
         directory = self.configuration("imported", "terraform.tf")
         for address, name in IMPORTED.items():
             self.tofu(directory, "import", "-var=changed=true", address, name)
+        # What the provider keeps for itself is all that an import does not find.
+        printed = self.tofu(directory, "plan", "-var=changed=true")
+        changed = re.findall(r"^ +([-+~]) (\w+) += (.*)$", printed, re.MULTILINE)
+        expect(
+            changed == [("+", "disable_remount", "false"), ("~", "secret_key_wo", "(write-only attribute)")], printed
+        )
+        self.apply(directory, "-var=changed=true")
         self.expect_no_changes(directory, "-var=changed=true")
 
     @flow("after `config/rotate-root`: nothing to change; a later change leaves the new key alone")

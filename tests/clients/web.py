@@ -1,6 +1,7 @@
 """OpenBao's own pages for this engine, in a Chromium without a window."""
 
 import json
+import platform
 import re
 
 import fetch
@@ -23,6 +24,8 @@ class WebPages(Client):
 
     @classmethod
     def fetch(cls):
+        if platform.machine() not in ("x86_64", "AMD64"):
+            raise fetch.Missing("npm serves a Chromium for x86-64 only")
         fetch.npm()
 
     def prepare(self):
