@@ -170,7 +170,9 @@ impl Lifecycle for Engine {
     }
 
     fn is_abandoned(&self, entry: &WalEntry) -> bool {
-        self.life.is_after(entry) || issued::is_condemned(entry)
+        // Whoever rotates a key holds the locks that the undoing waits for.
+        let is_locked = [rotate_root::KIND, static_roles::KIND].contains(&entry.kind.as_str());
+        is_locked || self.life.is_after(entry) || issued::is_condemned(entry)
     }
 
     async fn invalidate_key(&self, key: &str) {
