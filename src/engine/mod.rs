@@ -99,6 +99,9 @@ fn paths() -> Vec<Path<Engine>> {
         static_roles::rotate_path(),
         static_roles::creds_path(),
         creds::path(),
+        issued::path(),
+        issued::list_path(),
+        issued::revoke_path(),
     ]
 }
 

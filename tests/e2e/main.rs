@@ -42,6 +42,7 @@ mod clients;
 mod clusters;
 mod compatible;
 mod crashes;
+mod incident;
 mod leases;
 mod migration;
 mod mounts;

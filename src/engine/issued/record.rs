@@ -57,6 +57,18 @@ impl IssuedUser {
         get_json(storage, &key(user)).await
     }
 
+    /// The user of that name, with the name in its own type.
+    pub(super) async fn named(
+        storage: &dyn Storage,
+        name: &str,
+    ) -> Result<Option<(UserName, Self)>, StorageError> {
+        let Ok(user) = UserName::new(name) else {
+            return Ok(None);
+        };
+        let record = Self::load(storage, &user).await?;
+        Ok(record.map(|record| (user, record)))
+    }
+
     pub(super) async fn store(
         &self,
         storage: &dyn Storage,

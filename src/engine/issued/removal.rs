@@ -38,9 +38,9 @@ pub(super) async fn remove(
     let removed = match whose(iam, condemned).await? {
         Whose::Another => return Ok(None),
         Whose::Nobodys => Removal::Unknown,
-        Whose::Ours => remove_all(iam, name).await.map_err(|error| {
-            Error::internal(format!("error removing half-made IAM user {name}: {error}"))
-        })?,
+        Whose::Ours => remove_all(iam, name)
+            .await
+            .map_err(|error| Error::internal(format!("error removing IAM user {name}: {error}")))?,
     };
     Ok(Some(removed))
 }
@@ -59,7 +59,7 @@ async fn whose(iam: &LimitedIam, condemned: &Condemned<'_>) -> Result<Whose, Err
         Err(error) if error.kind() == ErrorKind::Denied => return Ok(Whose::Ours),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Whose::Nobodys),
         Err(error) => {
-            let context = format!("error removing half-made IAM user {}", condemned.name);
+            let context = format!("error removing IAM user {}", condemned.name);
             return Err(failed(&context, &error));
         }
     };

@@ -1,5 +1,7 @@
 //! Who has no lease is found by time, and whoever lives is left alone.
 
+mod path;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
