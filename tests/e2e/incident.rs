@@ -31,10 +31,8 @@ fn a_leaked_key_names_its_holder_and_dies_by_one_command_without_its_lease() {
 
     assert!(leaked.keys.identity().is_err());
     assert!(other.keys.identity().is_ok());
-    assert_eq!(
-        host.read(&format!("aws/issued/{}", leaked.user)).status,
-        404
-    );
+    host.read(&format!("aws/issued/{}", leaked.user))
+        .refused(404);
     host.write(
         "sys/leases/revoke",
         &json!({ "lease_id": leaked.lease, "sync": true }),
