@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
-use super::record::{IssuedUser, lifetime};
+use super::record::{IssuedUser, lifetime, unix};
 use super::removal::{Condemned, remove};
 use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{AccessKeyId, User, UserName};
@@ -187,7 +187,8 @@ impl Making {
         clients: &Connected,
         iam: &LimitedIam,
     ) {
-        let removed = remove(clients, iam, &self.condemned()).await;
+        let condemned = Condemned::registered(&self.name, &self.record);
+        let removed = remove(clients, iam, &condemned).await;
         match removed {
             Ok(Some(removal)) => self.removed(engine, storage, removal).await,
             // The name was somebody else's.
@@ -197,15 +198,6 @@ impl Making {
                 }
             }
             Err(error) => left_to_rollback(&self.name, &error),
-        }
-    }
-
-    fn condemned(&self) -> Condemned<'_> {
-        Condemned {
-            name: &self.name,
-            user_id: &self.record.user_id,
-            account: &self.record.account,
-            begun: self.since(),
         }
     }
 
@@ -285,8 +277,4 @@ pub(in crate::engine) async fn roll_back(
         IssuedUser::forget(storage, &name).await;
     }
     Ok(Undone::Certainly)
-}
-
-pub(super) fn unix(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use super::making::{condemn, unix};
-use super::record::{IssuedUser, PREFIX};
+use super::making::condemn;
+use super::record::{IssuedUser, PREFIX, unix};
 use super::removal::{Condemned, remove};
 use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, UserName};
@@ -185,17 +185,11 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
     // From here on it goes, whether AWS answers now or not.
     let entry = condemn(engine, storage, &user, &record).await?;
     let since = unix(record.issued_at);
-    let condemned = Condemned {
-        name: &user,
-        user_id: &record.user_id,
-        account: &record.account,
-        begun: since,
-    };
     let clients = engine.clients.get(storage).await?;
     let iam = clients
         .iam
         .for_request(Class::Removal, &request.caller.committed());
-    let removal = remove(&clients, &iam, &condemned)
+    let removal = remove(&clients, &iam, &Condemned::registered(&user, &record))
         .await
         .map_err(|error| error.context("not revoked yet, and tried again each minute"))?;
     let mut response = Response::data(shown(&user, &record));

@@ -107,6 +107,11 @@ impl IssuedUser {
     }
 }
 
+/// The time of so many Unix seconds.
+pub(super) fn unix(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
 fn key(user: &UserName) -> String {
     format!("{PREFIX}{user}")
 }

@@ -2,6 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
+use super::record::{IssuedUser, unix};
 use crate::aws::limit::LimitedIam;
 use crate::aws::{ErrorKind, Iam, UserName};
 use crate::engine::clients::Connected;
@@ -23,6 +24,18 @@ pub(super) struct Condemned<'a> {
     pub(super) account: &'a str,
     /// When it began to be made.
     pub(super) begun: OffsetDateTime,
+}
+
+impl<'a> Condemned<'a> {
+    /// A user of the register.
+    pub(super) fn registered(name: &'a UserName, record: &'a IssuedUser) -> Self {
+        Self {
+            name,
+            user_id: &record.user_id,
+            account: &record.account,
+            begun: unix(record.issued_at),
+        }
+    }
 }
 
 /// Removes the user; `None` when the name is somebody else's.

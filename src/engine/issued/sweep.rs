@@ -11,8 +11,7 @@ use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::making::unix;
-use super::record::{IssuedUser, PREFIX};
+use super::record::{IssuedUser, PREFIX, unix};
 use super::removal::{Condemned, remove};
 use super::watch::{Hold, Watch};
 use crate::aws::limit::Class;
@@ -220,15 +219,9 @@ async fn end(
         return Ok(());
     }
     let since = unix(record.issued_at);
-    let condemned = Condemned {
-        name: &user,
-        user_id: &record.user_id,
-        account: &record.account,
-        begun: since,
-    };
     let clients = engine.clients.get(storage).await?;
     let iam = clients.iam.for_request(Class::Background, caller);
-    match remove(&clients, &iam, &condemned).await? {
+    match remove(&clients, &iam, &Condemned::registered(&user, &record)).await? {
         Some(removal) if !removal.is_certain(since, now) => {
             remember((now - GRACE + AGAIN).unix_timestamp());
             return Ok(());
