@@ -40,3 +40,24 @@ fn a_leaked_key_names_its_holder_and_dies_by_one_command_without_its_lease() {
     .succeeded();
     assert!(other.keys.identity().is_ok());
 }
+
+#[test]
+fn a_disabled_role_gives_no_credentials_and_what_it_gave_lives_on() {
+    let fixture = fixture!(configured);
+    fixture.deploy_role();
+    let held = fixture.generate("deploy");
+    let host = &fixture.host;
+
+    let answer = host
+        .write("aws/roles/deploy", &json!({ "disabled": true }))
+        .body();
+    let warning = answer["warnings"][0].as_str().expect("a warning");
+    assert!(warning.contains("live on until"), "{warning}");
+
+    let refusal = host.read("aws/creds/deploy").refused(400);
+    assert!(refusal.contains("disabled=false"), "{refusal}");
+    assert!(held.keys.identity().is_ok());
+    host.write("aws/roles/deploy", &json!({ "disabled": false }))
+        .succeeded();
+    fixture.generate("deploy");
+}
