@@ -149,9 +149,12 @@ async fn send(address: SocketAddr, ask: Ask) -> Fallible<Outcome> {
     let mut connection = Connection::open(address).await?;
     let sent = Instant::now();
     // The connection closes with the request that is under way.
-    Ok(match timeout(PATIENCE, connection.send(&ask)).await {
-        Ok(answer) if answer?.status().is_success() => Outcome::Served(sent.elapsed()),
-        Ok(_) => Outcome::Refused(sent.elapsed()),
-        Err(_) => Outcome::GaveUp,
+    let Ok(answer) = timeout(PATIENCE, connection.send(&ask)).await else {
+        return Ok(Outcome::GaveUp);
+    };
+    Ok(if answer?.status().is_success() {
+        Outcome::Served(sent.elapsed())
+    } else {
+        Outcome::Refused(sent.elapsed())
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::Fallible;
@@ -111,10 +111,10 @@ async fn tick(subject: &Subject<'_>) -> Fallible<Tick> {
         if last.elapsed() < QUIET {
             continue;
         }
-        if used - before > SOMETHING {
+        if used.saturating_sub(before) > SOMETHING {
             return Ok(Tick {
                 time_s: (last - first).as_secs_f64(),
-                cpu_s: (used - before).as_secs_f64(),
+                cpu_s: used.saturating_sub(before).as_secs_f64(),
                 most_kib,
             });
         }
