@@ -436,6 +436,36 @@ async fn a_user_of_whom_only_the_entry_was_settled_when_the_process_died_goes_wi
 }
 
 #[tokio::test(start_paused = true)]
+async fn however_many_were_revoked_meanwhile_they_hold_up_nobody_who_has_to_go() {
+    let mount = mount().await;
+    for _ in 0..150 {
+        let lease = mount.generate("creds/x").await;
+        mount.revoke(&lease).await.unwrap();
+    }
+    mount.generate("creds/x").await;
+    mount.clock().advance(HOUR + 3 * MINUTE);
+
+    mount.roll_back().await.unwrap();
+
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_users_than_aws_takes_besides_go_in_one_tick() {
+    let mount = mount().await;
+    for _ in 0..150 {
+        mount.generate("creds/x").await;
+    }
+    mount.clock().advance(HOUR + 3 * MINUTE);
+
+    mount.roll_back().await.unwrap();
+    assert_eq!(mount.aws().iam_users().len(), 50);
+
+    mount.pass(1).await;
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_half_made_user_that_aws_forgets_for_a_while_is_looked_for_until_it_is_old() {
     let mut mount = mount().await;
     mount.aws().die_after(1, Fault::HeldAfter);
