@@ -32,22 +32,28 @@ mod moto;
 mod process;
 mod product;
 mod proxy;
+mod registry;
+mod release;
 mod settings;
+mod terminator;
 
 // The tests, by topic.
 mod answers;
+mod bare_root;
 mod callers;
 mod changes;
 mod clients;
 mod clusters;
 mod compatible;
 mod crashes;
+mod images;
 mod leases;
 mod migration;
 mod mounts;
 mod permissions;
 mod refusals;
 mod registration;
+mod releases;
 mod removal;
 mod round_trips;
 mod seals;
