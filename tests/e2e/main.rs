@@ -47,6 +47,7 @@ mod clusters;
 mod compatible;
 mod crashes;
 mod images;
+mod incident;
 mod leases;
 mod migration;
 mod mounts;

@@ -118,6 +118,24 @@ pub(crate) fn wait_for<T>(what: &str, bound: Duration, mut ask: impl FnMut() -> 
     }
 }
 
+/// Waits until nothing is left of what `ask` lists; what is left in the end is named.
+pub(crate) fn wait_for_none(what: &str, bound: Duration, mut ask: impl FnMut() -> Vec<String>) {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let mut waited = Duration::ZERO;
+    loop {
+        let left = ask();
+        if left.is_empty() {
+            return;
+        }
+        assert!(
+            waited < bound,
+            "after {bound:?} there is still {what}: {left:?}"
+        );
+        sleep(PAUSE);
+        waited += PAUSE;
+    }
+}
+
 struct State {
     parent: u32,
 }

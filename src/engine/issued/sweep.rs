@@ -11,11 +11,9 @@ use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::making::unix;
-use super::record::{IssuedUser, PREFIX};
+use super::record::{IssuedUser, PREFIX, unix};
 use super::removal::{Condemned, remove};
 use super::watch::{Hold, Watch};
-use crate::aws::UserName;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -166,7 +164,7 @@ pub(in crate::engine) async fn sweep(
     let now = engine.clock.now();
     stream::iter(register.take_unread())
         .for_each_concurrent(READS_AT_A_TIME, |name| async move {
-            let over = match load(storage, &name).await {
+            let over = match IssuedUser::named(storage, &name).await {
                 Ok(Some((_, record))) => Hold::over(hold, &record),
                 Ok(None) => return,
                 // It is read again then, and what is wrong with it is said.
@@ -196,12 +194,6 @@ pub(in crate::engine) async fn sweep(
     }
 }
 
-async fn load(storage: &dyn Storage, name: &str) -> Result<Option<(UserName, IssuedUser)>, Error> {
-    let user = UserName::new(name).map_err(|error| Error::internal(error.to_string()))?;
-    let record = IssuedUser::load(storage, &user).await?;
-    Ok(record.map(|record| (user, record)))
-}
-
 /// Removes the user, unless its record says by now that it has time.
 async fn end(
     engine: &Engine,
@@ -210,7 +202,7 @@ async fn end(
     hold: Option<Hold>,
     name: &str,
 ) -> Result<(), Error> {
-    let Some((user, record)) = load(storage, name).await? else {
+    let Some((user, record)) = IssuedUser::named(storage, name).await? else {
         return Ok(());
     };
     let now = engine.clock.now();
@@ -227,15 +219,9 @@ async fn end(
         return Ok(());
     }
     let since = unix(record.issued_at);
-    let condemned = Condemned {
-        name: &user,
-        user_id: &record.user_id,
-        account: &record.account,
-        begun: since,
-    };
     let clients = engine.clients.get(storage).await?;
     let iam = clients.iam.for_request(Class::Background, caller);
-    match remove(&clients, &iam, &condemned).await? {
+    match remove(&clients, &iam, &Condemned::registered(&user, &record)).await? {
         Some(removal) if !removal.is_certain(since, now) => {
             remember((now - GRACE + AGAIN).unix_timestamp());
             return Ok(());
