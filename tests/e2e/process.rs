@@ -62,6 +62,13 @@ impl Server {
         state(self.pid).is_some()
     }
 
+    /// Ends it with all it has started, and waits for that.
+    pub(crate) fn end(&mut self) {
+        drop(self.guard.stdin.take());
+        // Bounded by the guard itself.
+        let _ = self.guard.wait();
+    }
+
     /// Everything it has printed so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).expect("the log can be read")).into_owned()
@@ -70,9 +77,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        // Bounded by the guard itself.
-        let _ = self.guard.wait();
+        self.end();
     }
 }
 
