@@ -73,13 +73,22 @@ def seconds(value):
     return "never" if value is None else f"{value:.0f}"
 
 
-def publish(page, host, text):
-    """Puts a host's table into its place on the page."""
-    product = host.split()[0]
-    begin, end = BEGIN.format(product), END.format(product)
+def publish(page, results, text):
+    """Puts a run's table among those of its host, in the place of an earlier one of its seed."""
+    host = results["host"].split()[0]
     old = page.read_text()
-    place = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    new, found = place.subn(lambda _: f"{begin}\n{text}\n{end}", old)
-    if not found:
-        raise LookupError(f"{page} has no place for {product}")
-    page.write_text(new)
+    runs = find(old, host)
+    if runs is None:
+        raise LookupError(f"{page} has no place for {host}")
+    run = f"seed {results['seed']}"
+    table = f"{BEGIN.format(run)}\n{text}\n{END.format(run)}"
+    earlier = find(runs, run)
+    new = runs.replace(earlier, table) if earlier else runs.replace(END.format(host), f"{table}{END.format(host)}")
+    page.write_text(old.replace(runs, new))
+
+
+def find(text, name):
+    """What stands between the marks of that name, with them."""
+    begin, end = re.escape(BEGIN.format(name)), re.escape(END.format(name))
+    found = re.search(f"{begin}.*?{end}", text, re.DOTALL)
+    return found and found[0]

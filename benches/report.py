@@ -79,6 +79,12 @@ def failures(results):
                     f"{plugin['name']}, storm of {storm['leases']}: "
                     f"{storm['users_left']} users left in AWS, {storm['lost']} leases lost"
                 )
+        if overload := plugin["overload"]:
+            if lost(overload):
+                found.append(
+                    f"{plugin['name']}, overload: {overload['users_left']} users left in AWS, "
+                    f"{overload['lost']} leases lost"
+                )
     return found
 
 
@@ -96,6 +102,8 @@ def tables(results):
         stand_in(results["stand_in"], plugins),
         latencies(plugins, titles),
         storms(plugins, titles),
+        overload(plugins, titles),
+        sweep(plugins[0]),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -205,6 +213,56 @@ def storms(plugins, titles):
     return rows and grid(["Revoking a prefix", *titles, *ratio_title(titles)], rows)
 
 
+def overload(plugins, titles):
+    found = [plugin.all["overload"] for plugin in plugins]
+    if not all(found):
+        return ""
+    first = found[0]
+    rows = []
+    for what, form, value in (
+        ("requests", "{:,}", lambda it: it["asked"]),
+        ("served in time", "{:,}", lambda it: it["served"]),
+        ("served in time, of what AWS takes, %", "{:.0f}", goodput),
+        ("p95 of those served, s", "{:.1f}", lambda it: it["served_after"]["p95_ms"] / 1000),
+        ("refused", "{:,}", lambda it: it["refused"]),
+        ("p50 of those refused, s", "{:.1f}", lambda it: it["refused_after"]["p50_ms"] / 1000),
+        ("hung up", "{:,}", lambda it: it["given_up"]),
+        ("users left when all leases were revoked", "{}", lost),
+        ("plugin CPU, s", "{:.2f}", lambda it: it["cpu_s"]),
+    ):
+        values = [value(it) for it in found]
+        rows.append([what, *[form.format(value) for value in values], ratio(values)])
+    title = (
+        f"Overload, {first['times']} times what an IAM of {first['limit']} calls/s takes, for "
+        f"{first['time_s']} s, by clients that hang up after {first['patience_s']} s"
+    )
+    return grid([title, *titles, *ratio_title(titles)], rows)
+
+
+def goodput(overload):
+    """How much of what AWS takes went to those who were served, in percent."""
+    return (
+        100 * overload["served"] * overload["calls_of_an_issue"] / (overload["limit"] * overload["time_s"])
+    )
+
+
+def sweep(plugin):
+    """What the register of issued users costs when it is large."""
+    found = plugin.all["sweep"]
+    if not found:
+        return ""
+    rows = [
+        ["memory before, MiB", f"{found['before_kib'] / 1024:.1f}"],
+        *(
+            [f"tick {number}{': lists and reads' if number == 1 else ': reads'}, s / CPU, s / memory, MiB",
+             f"{tick['time_s']:.2f} / {tick['cpu_s']:.2f} / {tick['most_kib'] / 1024:.1f}"]
+            for number, tick in enumerate(found["ticks"], 1)
+        ),
+        ["memory after, MiB", f"{found['after_kib'] / 1024:.1f}"],
+    ]
+    return grid([f"The register with {found['records']:,} users", plugin.title], rows)
+
+
 def storm_title(storm, limit):
     return f"{storm['leases']} leases" + (limit.format(storm["limit"]) if storm["limit"] else "")
 
@@ -295,6 +353,9 @@ def aims(ours, peer):
         aim(f"{storm}, every key dead, s", keys_dead(limited), 1.5 * key, "{:.1f}")
         aim(f"{storm}, refused, %", refused_share(limited), 5, "{:.1f}")
         aim(f"{storm}, lost", lost(limited), 0, "{}")
+    if overloaded := ours.all["overload"]:
+        aim("overload, served of what AWS takes, %", goodput(overloaded), 80, "{:.0f}", least=True)
+        aim("overload, users left", lost(overloaded), 0, "{}")
     return grid(["Aim", "measured", "wanted", "reached"], rows)
 
 

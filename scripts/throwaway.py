@@ -20,12 +20,17 @@ class Failure(Exception):
 
 
 def environment():
-    finished = subprocess.run(
+    """Starts to make it; the result is to be waited for."""
+    return subprocess.Popen(
         [sys.executable, ROOT / "scripts" / "environment"], stdout=subprocess.PIPE, text=True
     )
-    if finished.returncode != 0:
+
+
+def made(environment):
+    printed, _ = environment.communicate()
+    if environment.returncode != 0:
         raise Failure("scripts/environment failed, see above")
-    return dict(line.split("=", 1) for line in finished.stdout.splitlines())
+    return dict(line.split("=", 1) for line in printed.splitlines())
 
 
 def version_of(binary):
@@ -160,6 +165,7 @@ class Aws:
 
     def __init__(self, url, site_packages):
         sys.path.insert(0, site_packages)
+        import botocore.config
         import botocore.exceptions
         import botocore.session
 
@@ -169,6 +175,8 @@ class Aws:
         os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
         self.error = botocore.exceptions.ClientError
         self.session = botocore.session.get_session()
+        # A call that is sent again where the machine is slow finds what it made the first time.
+        self.once = botocore.config.Config(retries={"max_attempts": 0}, read_timeout=300)
         self.url = url
 
     def client(self, service, keys):
@@ -176,6 +184,7 @@ class Aws:
             service,
             region_name="us-east-1",
             endpoint_url=self.url,
+            config=self.once,
             aws_access_key_id=keys[0],
             aws_secret_access_key=keys[1],
         )

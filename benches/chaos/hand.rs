@@ -26,6 +26,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 /// Until it looks again where there was nobody to kill.
 const PROWL: Duration = Duration::from_millis(40);
 const NEWBORN: Duration = Duration::from_millis(250);
+/// For what takes seconds, as rotations do, to come to its end now and then.
+const LULL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Hand {
@@ -64,7 +66,11 @@ impl Hand {
             let average = end.saturating_sub(now) / left;
             self.pause(average.max(SHORTEST_PAUSE)).await;
             if self.ledger.now() > next_node && self.cluster.is_well() {
-                self.shake_a_node().await;
+                if self.random.random_bool(0.25) {
+                    self.rest().await;
+                } else {
+                    self.shake_a_node().await;
+                }
                 next_node =
                     self.ledger.now() + Duration::from_secs(self.random.random_range(4..12));
             } else {
@@ -83,6 +89,12 @@ impl Hand {
             mended??;
         }
         Ok(())
+    }
+
+    async fn rest(&self) {
+        self.ledger.count(ACTS, "lull of some seconds");
+        self.ledger.note("hand: rests".to_owned());
+        sleep(LULL).await;
     }
 
     /// As long as it is on average until the next visitor of many comes: often less, sometimes more.

@@ -172,6 +172,14 @@ impl Ledger {
         self.book().grants[grant].ending.get_or_insert(now);
     }
 
+    /// From now on nobody counts on anything.
+    pub(crate) fn end_all(&self) {
+        let now = self.now();
+        for grant in &mut self.book().grants {
+            grant.ending.get_or_insert(now);
+        }
+    }
+
     /// It ended before it was to.
     pub(crate) fn lose(&self, grant: usize, why: &str) {
         let now = self.now();

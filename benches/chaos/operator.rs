@@ -15,10 +15,10 @@ use crate::node::Node;
 use crate::scene::{MOUNT, USER_ROLES};
 
 const PAUSE: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How many looks in vain there are before that.
-const RELOADED_AFTER: usize = 5;
-const RESTARTED_AFTER: usize = 8;
+const PATIENCE: Duration = Duration::from_secs(4);
+/// For how long all looks are in vain before that.
+const RELOADED_AFTER: Duration = Duration::from_secs(5);
+const RESTARTED_AFTER: Duration = Duration::from_secs(12);
 /// For the mount to answer again when all is mended.
 const SOON: Duration = Duration::from_mins(1);
 
@@ -28,7 +28,8 @@ const SOON: Duration = Duration::from_mins(1);
 /// A plugin that dies just when a host sets it up can leave that without: with no mount until somebody
 /// reloads it, or asking the dead process again and again until the host starts anew.
 pub(crate) async fn be_on_call(cluster: Arc<Cluster>, ledger: Arc<Ledger>) {
-    let mut failed = 0;
+    // Since when all looks are in vain, and whether that was answered with a reload.
+    let mut failing: Option<(Instant, bool)> = None;
     loop {
         sleep(PAUSE).await;
         for node in cluster.nodes.iter().filter(|node| node.has_ended()) {
@@ -40,16 +41,22 @@ pub(crate) async fn be_on_call(cluster: Arc<Cluster>, ledger: Arc<Ledger>) {
             start(node, &ledger);
         }
         if !cluster.has_active() {
-            failed = 0;
+            failing = None;
             continue;
         }
+        let looked = Instant::now();
         let Err(error) = answers(&cluster).await else {
-            failed = 0;
+            failing = None;
             continue;
         };
-        failed += 1;
+        let (since, is_reloaded) = failing.unwrap_or((looked, false));
+        failing = Some((since, is_reloaded));
         let node = cluster.active();
-        if error.contains("no handler for route") || failed == RELOADED_AFTER {
+        let is_late = since.elapsed() > RESTARTED_AFTER;
+        let reloads = error.contains("no handler for route") && !is_late
+            || since.elapsed() > RELOADED_AFTER && !is_reloaded;
+        if reloads {
+            failing = Some((since, true));
             ledger.count(ACTS, "plugin reloaded by the operator");
             ledger.note(format!(
                 "operator: reloads the plugin of {}: {error}",
@@ -61,8 +68,8 @@ pub(crate) async fn be_on_call(cluster: Arc<Cluster>, ledger: Arc<Ledger>) {
             let _ = cluster
                 .send(node.address, "PUT", path, &body, PATIENCE)
                 .await;
-        } else if failed > RESTARTED_AFTER {
-            failed = 0;
+        } else if is_late {
+            failing = None;
             ledger.count(ACTS, "host started anew by the operator");
             ledger.note(format!("operator: starts {} anew: {error}", node.name));
             if let Some(server) = node.stop() {

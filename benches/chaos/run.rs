@@ -101,6 +101,7 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     while let Some(ended) = crowd.workers.join_next().await {
         ended?;
     }
+    ledger.end_all();
     accountant.revoke_all().await?;
     let (_, end) = healing
         .since(ledger.now())

@@ -33,6 +33,8 @@ impl Host {
         fs::create_dir(&plugins)?;
         let configuration = directory.path().join("host.hcl");
         let mut text = format!("plugin_directory = \"{}\"\n", plugins.display());
+        // So that storage can be filled.
+        text.push_str("raw_storage_endpoint = true\n");
         if version(binary)?.starts_with("Vault") {
             text.push_str("disable_mlock = true\n");
         }
@@ -98,6 +100,24 @@ impl Host {
             return Err(format!("{method} {path}: {status}: {answer}").into());
         }
         Ok(serde_json::from_slice(answer).unwrap_or_default())
+    }
+
+    /// Where a mount has its storage, as raw paths begin.
+    pub(crate) async fn storage(&self, mount: &str) -> Fallible<String> {
+        let path = format!("sys/mounts/{mount}");
+        let answer = self.request("GET", &path, &Value::Null).await?;
+        let uuid = answer["data"]["uuid"]
+            .as_str()
+            .ok_or("a mount has no UUID")?;
+        Ok(format!("logical/{uuid}"))
+    }
+
+    /// Lets the process that serves a mount end, and starts another one.
+    pub(crate) async fn reload(&self, mount: &str) -> Fallible {
+        let body = json!({ "mounts": [mount] });
+        self.request("PUT", "sys/plugins/reload/backend", &body)
+            .await?;
+        Ok(())
     }
 
     /// How many leases there are under a prefix.

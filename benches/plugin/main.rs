@@ -9,8 +9,10 @@ mod driver;
 mod host;
 mod load;
 mod memory;
+mod overload;
 mod process;
 mod progress;
+mod register;
 mod report;
 mod requests;
 mod settings;
@@ -79,6 +81,10 @@ async fn measure(settings: &Settings) -> Fallible<Report> {
     }
     if settings.runs(Phase::Storms) {
         storms::measure(settings, &world, &mut report).await?;
+        overload::measure(settings, &world, &mut report).await?;
+    }
+    if settings.runs(Phase::Register) {
+        register::measure(settings, &world, &mut report).await?;
     }
     Ok(report)
 }

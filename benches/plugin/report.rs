@@ -39,6 +39,8 @@ pub(crate) struct PluginReport {
     pub(crate) memory: Vec<Memory>,
     pub(crate) cases: Vec<Case>,
     pub(crate) storms: Vec<Storm>,
+    pub(crate) overload: Option<Overload>,
+    pub(crate) sweep: Option<Sweep>,
 }
 
 impl PluginReport {
@@ -52,6 +54,8 @@ impl PluginReport {
             memory: Vec::new(),
             cases: Vec::new(),
             storms: Vec::new(),
+            overload: None,
+            sweep: None,
         })
     }
 }
@@ -212,6 +216,51 @@ pub(crate) struct Storm {
     /// Those of them whose key works.
     pub(crate) keys_left: usize,
     pub(crate) cpu_s: f64,
+}
+
+/// More requests for the full role than AWS takes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Overload {
+    /// How many calls IAM takes a second.
+    pub(crate) limit: u32,
+    pub(crate) delay_ms: u128,
+    /// How many times more was asked for.
+    pub(crate) times: u32,
+    /// When clients hung up.
+    pub(crate) patience_s: u64,
+    pub(crate) time_s: u64,
+    pub(crate) asked: usize,
+    pub(crate) served: usize,
+    pub(crate) refused: usize,
+    pub(crate) given_up: usize,
+    /// What AWS needs for one who is served.
+    pub(crate) calls_of_an_issue: u32,
+    pub(crate) served_after: Latency,
+    pub(crate) refused_after: Latency,
+    /// Leases that could not be revoked afterwards.
+    pub(crate) lost: usize,
+    /// Users that AWS still had when every lease was revoked and what nobody waited for had time to go.
+    pub(crate) users_left: usize,
+    pub(crate) keys_left: usize,
+    pub(crate) cpu_s: f64,
+}
+
+/// What it takes to watch over many issued users.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sweep {
+    pub(crate) records: usize,
+    pub(crate) before_kib: u64,
+    /// Of the host's timer; all names are listed in the first.
+    pub(crate) ticks: Vec<Tick>,
+    pub(crate) after_kib: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Tick {
+    pub(crate) time_s: f64,
+    /// Of the processor, in user and kernel mode.
+    pub(crate) cpu_s: f64,
+    pub(crate) most_kib: u64,
 }
 
 pub(crate) fn per_second(run: &Run) -> f64 {

@@ -15,6 +15,7 @@ pub(crate) enum Phase {
     Memory,
     Requests,
     Storms,
+    Register,
 }
 
 /// A plugin to measure.
@@ -65,6 +66,7 @@ impl Settings {
             "memory" => Ok(Phase::Memory),
             "requests" => Ok(Phase::Requests),
             "storms" => Ok(Phase::Storms),
+            "register" => Ok(Phase::Register),
             other => Err(format!("{other} is no phase")),
         });
         Ok(Self {

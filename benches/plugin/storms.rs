@@ -118,7 +118,7 @@ async fn of(
 }
 
 /// Waits until the host has revoked every lease or given it up, and says how many are left.
-async fn lost(host: &Host, prefix: &str) -> Fallible<usize> {
+pub(crate) async fn lost(host: &Host, prefix: &str) -> Fallible<usize> {
     let began = Instant::now();
     let mut pulse = pulse();
     loop {
@@ -160,7 +160,7 @@ fn last(calls: &[Call], does: fn(&Call) -> bool) -> Duration {
     first.into_values().max().unwrap_or_default()
 }
 
-fn has_key(user: &FakeUser) -> bool {
+pub(crate) fn has_key(user: &FakeUser) -> bool {
     let mut keys = user.access_keys.iter();
     keys.any(|key| key.status == AccessKeyStatus::Active)
 }

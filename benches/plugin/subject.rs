@@ -133,7 +133,7 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    fn mount_path(&self, number: usize) -> String {
+    pub(crate) fn mount_path(&self, number: usize) -> String {
         format!("{}-{number}", self.plugin.name)
     }
 

@@ -99,6 +99,9 @@ fn paths() -> Vec<Path<Engine>> {
         static_roles::rotate_path(),
         static_roles::creds_path(),
         creds::path(),
+        issued::path(),
+        issued::list_path(),
+        issued::revoke_path(),
     ]
 }
 
@@ -170,7 +173,9 @@ impl Lifecycle for Engine {
     }
 
     fn is_abandoned(&self, entry: &WalEntry) -> bool {
-        self.life.is_after(entry) || issued::is_condemned(entry)
+        // Whoever rotates a key holds the locks that the undoing waits for.
+        let is_locked = [rotate_root::KIND, static_roles::KIND].contains(&entry.kind.as_str());
+        is_locked || self.life.is_after(entry) || issued::is_condemned(entry)
     }
 
     async fn invalidate_key(&self, key: &str) {

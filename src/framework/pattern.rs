@@ -8,6 +8,7 @@
 //! | text | itself |
 //! | `{field}` | a name: word characters, `-` and `.`, a word character at both ends |
 //! | `{field@}` | the same, `@` also allowed inside |
+//! | `{field=}` | the same, all characters of AWS's names also allowed inside |
 //! | `(a\|b)` | one of the texts |
 //! | `/?` | at the end: an optional slash |
 
@@ -148,16 +149,12 @@ fn parse(template: &'static str) -> Result<Vec<Part>, String> {
     while !rest.is_empty() {
         if let Some(inside) = rest.strip_prefix('{') {
             let (capture, after) = inside.split_once('}').ok_or("missing }")?;
-            parts.push(match capture.strip_suffix('@') {
-                Some(field) => Part::Name {
-                    field,
-                    inside: ".@-",
-                },
-                None => Part::Name {
-                    field: capture,
-                    inside: ".-",
-                },
-            });
+            let (field, inside) = match capture.strip_suffix(['@', '=']) {
+                Some(field) if capture.ends_with('@') => (field, ".@-"),
+                Some(field) => (field, ".@+=,-"),
+                None => (capture, ".-"),
+            };
+            parts.push(Part::Name { field, inside });
             rest = after;
         } else if let Some(inside) = rest.strip_prefix('(') {
             let (choices, after) = inside.split_once(')').ok_or("missing )")?;
@@ -266,6 +263,12 @@ mod tests {
             );
         }
         assert_eq!(captured("roles/{name}", "roles/a@b"), None);
+        let of_aws = "issued/{name=}";
+        assert_eq!(
+            captured(of_aws, "issued/a+b=c,d.e@f-g").as_deref(),
+            Some("a+b=c,d.e@f-g")
+        );
+        assert_eq!(captured(of_aws, "issued/a b"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::fixture::{A_ROLLBACK, Fixture, SOON, fixture};
-use crate::process::{kill, wait_for};
+use crate::process::{kill, wait_for, wait_for_none};
 
 const CALLERS: usize = 8;
 const IMPATIENT: Duration = Duration::from_secs(3);
@@ -40,16 +40,11 @@ fn let_leases_end(fixture: &Fixture) {
 }
 
 fn assert_that_nothing_is_left(fixture: &Fixture) {
-    wait_for("AWS to lose every user", A_ROLLBACK, || {
-        fixture.left_in_aws().is_empty().then_some(())
-    });
-    wait_for("the register to be empty", SOON, || {
-        fixture
-            .host
-            .stored_keys("aws", "issued")
-            .is_empty()
-            .then_some(())
-    });
+    let users = || fixture.left_in_aws();
+    wait_for_none("a user at AWS", A_ROLLBACK, users);
+    let stored = |folder| fixture.host.stored_keys("aws", folder);
+    wait_for_none("a record", SOON, || stored("issued"));
+    wait_for_none("an entry of the write-ahead log", SOON, || stored("wal"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A host with the engine, an AWS for it, and the proof at the end that both are clean.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, KeyPair, READ_ONLY_ACCESS};
-use crate::host::{Host, text};
+use crate::host::{Host, World, text};
 use crate::process::wait_for;
 use crate::proxy::Proxy;
 use crate::settings::checkout;
@@ -27,6 +27,17 @@ macro_rules! fixture {
     }};
 }
 pub(crate) use fixture;
+
+/// Makes an empty directory that is named after the test.
+macro_rules! directory {
+    () => {{
+        fn here() {}
+        crate::fixture::Fixture::directory(
+            std::any::type_name_of_val(&here).trim_end_matches("::here"),
+        )
+    }};
+}
+pub(crate) use directory;
 
 /// All that one test needs.
 pub(crate) struct Fixture {
@@ -89,6 +100,12 @@ impl Fixture {
         Self::on(test, Host::empty)
     }
 
+    /// A host in a world whose configuration declares plugins; or what it logged, if it does not
+    /// start.
+    pub(crate) fn declared(directory: PathBuf, world: &World) -> Result<Self, String> {
+        Host::declared(world).map(|host| Self::with(directory, host))
+    }
+
     /// A host that knows nothing of the plugin, with integrated storage, and TLS for its operators.
     pub(crate) fn secured(test: &str) -> Self {
         Self::on(test, Host::secured)
@@ -111,16 +128,26 @@ impl Fixture {
         fixture
     }
 
-    fn on(test: &str, host: impl FnOnce(&std::path::Path) -> Host) -> Self {
+    fn on(test: &str, host: impl FnOnce(&Path) -> Host) -> Self {
+        let directory = Self::directory(test);
+        let host = host(&directory);
+        Self::with(directory, host)
+    }
+
+    /// An empty directory for a test.
+    pub(crate) fn directory(test: &str) -> PathBuf {
         let directory = checkout("target/e2e").join(test.replace("::", "."));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("target/e2e can be written");
         // The host follows links and then refuses plugins of a directory that it got to by one.
-        let directory = directory.canonicalize().expect("it was just made");
+        directory.canonicalize().expect("it was just made")
+    }
+
+    fn with(directory: PathBuf, host: Host) -> Self {
         let aws = Aws::new();
         let secrets = Mutex::new(vec![aws.root.secret_key.clone()]);
         Self {
-            host: host(&directory),
+            host,
             others: Vec::new(),
             aws,
             proxy: Proxy::start(),

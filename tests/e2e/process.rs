@@ -62,6 +62,13 @@ impl Server {
         state(self.pid).is_some()
     }
 
+    /// Ends it with all it has started, and waits for that.
+    pub(crate) fn end(&mut self) {
+        drop(self.guard.stdin.take());
+        // Bounded by the guard itself.
+        let _ = self.guard.wait();
+    }
+
     /// Everything it has printed so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).expect("the log can be read")).into_owned()
@@ -70,9 +77,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.guard.stdin.take());
-        // Bounded by the guard itself.
-        let _ = self.guard.wait();
+        self.end();
     }
 }
 
@@ -108,6 +113,24 @@ pub(crate) fn wait_for<T>(what: &str, bound: Duration, mut ask: impl FnMut() -> 
             return answer;
         }
         assert!(waited < bound, "waited {bound:?} in vain for {what}");
+        sleep(PAUSE);
+        waited += PAUSE;
+    }
+}
+
+/// Waits until nothing is left of what `ask` lists; what is left in the end is named.
+pub(crate) fn wait_for_none(what: &str, bound: Duration, mut ask: impl FnMut() -> Vec<String>) {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let mut waited = Duration::ZERO;
+    loop {
+        let left = ask();
+        if left.is_empty() {
+            return;
+        }
+        assert!(
+            waited < bound,
+            "after {bound:?} there is still {what}: {left:?}"
+        );
         sleep(PAUSE);
         waited += PAUSE;
     }

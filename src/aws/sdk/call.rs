@@ -14,7 +14,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::http::{Unanswered, Untrusting};
+use super::http::Unanswered;
+use super::trust::Untrusting;
 use crate::aws::error::Refusal;
 use crate::aws::{Error, ErrorKind};
 

@@ -14,11 +14,10 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::sync::OnceCell;
 
 use super::beside::Beside;
+use super::trust::{Trust, Untrusting};
 use crate::environment::Environment;
 
 /// How long an unused connection is kept: shorter than AWS keeps it, so that few requests meet one
@@ -47,8 +46,7 @@ struct Routes {
     /// Whether requests without TLS pass a proxy with TLS.
     http_proxy_needs_trust: bool,
     https_proxy: Option<ProxyConfig>,
-    /// The file that `AWS_CA_BUNDLE` names.
-    ca_bundle: Option<String>,
+    trust: Trust,
 }
 
 impl std::fmt::Debug for Routes {
@@ -59,7 +57,7 @@ impl std::fmt::Debug for Routes {
 }
 
 impl Http {
-    /// Reads the proxy variables and `AWS_CA_BUNDLE`.
+    /// Reads the variables of proxies and of trust.
     pub(super) fn from_environment(environment: &dyn Environment) -> Result<Self, String> {
         let http_proxy = proxy_address(environment, "HTTP_PROXY");
         let https_proxy = proxy_address(environment, "HTTPS_PROXY");
@@ -71,7 +69,7 @@ impl Http {
                     .is_some_and(|address| address.starts_with("https:")),
                 http_proxy: proxy(http_proxy, &direct, "HTTP_PROXY", ProxyConfig::http)?,
                 https_proxy: proxy(https_proxy, &direct, "HTTPS_PROXY", ProxyConfig::https)?,
-                ca_bundle: variable(environment, "AWS_CA_BUNDLE"),
+                trust: Trust::from_environment(environment),
             }),
             connectors: Mutex::default(),
         })
@@ -157,10 +155,10 @@ impl PoolBuilder {
         } else {
             &routes.http_proxy
         };
-        let trust = match &routes.ca_bundle {
-            _ if !self.is_https && !routes.http_proxy_needs_trust => tls(TrustStore::empty()),
-            Some(path) => tls(ca_bundle(path)?),
-            None => TlsContext::default(),
+        let trust = if self.is_https || routes.http_proxy_needs_trust {
+            routes.trust.store()?
+        } else {
+            TrustStore::empty()
         };
         let mut builder = aws_smithy_http_client::Connector::builder()
             .connector_settings(self.settings)
@@ -169,7 +167,7 @@ impl PoolBuilder {
         builder.set_sleep_impl(self.sleep);
         Ok(builder
             .tls_provider(Provider::rustls(CryptoMode::AwsLc))
-            .tls_context(trust)
+            .tls_context(tls(trust))
             .build())
     }
 }
@@ -189,14 +187,6 @@ impl HttpConnector for LazyConnector {
             answer.await.map_err(|error| told(error, host))
         })
     }
-}
-
-/// The root certificates that `AWS_CA_BUNDLE` names cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[error("environment variable AWS_CA_BUNDLE names {path}, {reason}")]
-pub(super) struct Untrusting {
-    path: String,
-    reason: String,
 }
 
 /// No answer from a host.
@@ -238,7 +228,7 @@ fn failed_to_connect(error: &ConnectorError) -> bool {
 }
 
 /// A variable in either spelling, unless it is empty.
-fn variable(environment: &dyn Environment, name: &str) -> Option<String> {
+pub(super) fn variable(environment: &dyn Environment, name: &str) -> Option<String> {
     environment
         .var(name)
         .or_else(|| environment.var(&name.to_lowercase()))
@@ -285,24 +275,4 @@ fn tls(trust: TrustStore) -> TlsContext {
         .with_trust_store(trust)
         .build()
         .unwrap_or_default()
-}
-
-/// The certificates in a file, in place of the machine's own.
-fn ca_bundle(path: &str) -> Result<TrustStore, Untrusting> {
-    let refuse = |reason: &str| Untrusting {
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let pem = std::fs::read(path).map_err(|error| refuse(&format!("unreadable: {error}")))?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|_| refuse("which is not PEM text"))?;
-        roots
-            .add(certificate)
-            .map_err(|_| refuse("which has a broken certificate"))?;
-    }
-    if roots.is_empty() {
-        return Err(refuse("which has no certificate"));
-    }
-    Ok(TrustStore::empty().with_pem_certificate(pem))
 }

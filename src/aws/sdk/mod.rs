@@ -14,6 +14,7 @@ mod sts;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -61,8 +62,8 @@ const DEFAULT_RETRIES: u32 = 2;
 /// Beside what [`ClientConfig`] says, these environment variables count: `AWS_REGION`,
 /// `AWS_DEFAULT_REGION`, `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`,
 /// `AWS_ENDPOINT_URL_IAM`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL`,
-/// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, `AWS_CA_BUNDLE`, `HTTPS_PROXY`, `HTTP_PROXY`,
-/// `ALL_PROXY`, `NO_PROXY`, and for [`CredentialSource::DefaultChain`] all that the SDK reads from
+/// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, `AWS_CA_BUNDLE`, `SSL_CERT_FILE`, `SSL_CERT_DIR`,
+/// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, and for [`CredentialSource::DefaultChain`] all that the SDK reads from
 /// the process's own environment.
 pub struct SdkConnector {
     environment: Arc<dyn Environment>,

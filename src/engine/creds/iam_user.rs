@@ -113,6 +113,7 @@ pub(super) async fn generate(
         engine,
         storage,
         clients: &clients,
+        lease_config: &lease_config,
         iam: clients
             .iam
             .for_request(Class::Issue, &request.caller)
@@ -127,10 +128,7 @@ pub(super) async fn generate(
     }
     let mut attached = blueprint.attached();
     let iam = work.iam.finishing();
-    let (made, lifetime) = join!(
-        furnish(&iam, &making.name, &blueprint),
-        issued::lifetime(engine, &lease_config),
-    );
+    let made = furnish(&iam, &making.name, &blueprint).await;
     attached.access_key_id = made
         .key
         .as_ref()
@@ -142,7 +140,7 @@ pub(super) async fn generate(
             return Err(nobody_waits());
         }
         making
-            .commit(engine, storage, &user, &key.access_key_id, lifetime?)
+            .commit(engine, storage, &user, &key.access_key_id)
             .await?;
         Ok(key)
     };
@@ -186,6 +184,7 @@ struct Work<'a> {
     engine: &'a Engine,
     storage: &'a dyn Storage,
     clients: &'a Connected,
+    lease_config: &'a LeaseConfig,
     iam: LimitedIam,
     caller: &'a Caller,
 }
@@ -218,7 +217,7 @@ impl Work<'_> {
             let begun = Making::begin(engine, storage, self.clients, name.clone(), planned).await?;
             let exists = match begun {
                 None => format!("IAM user {name} belongs to another lease"),
-                Some(making) => {
+                Some(mut making) => {
                     let wanted = || CreateUser {
                         user_name: name.clone(),
                         path: blueprint.path.clone(),
@@ -227,7 +226,7 @@ impl Work<'_> {
                     };
                     let (created, registered) = join!(
                         busy::retry(|| iam.create_user(wanted())),
-                        making.register(engine, storage)
+                        making.register(engine, storage, self.lease_config)
                     );
                     let error = match created {
                         Ok(user) => {

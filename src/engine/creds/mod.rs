@@ -181,6 +181,12 @@ async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Ans
         .await
         .map_err(|error| Error::from(error).context("error retrieving role"))?
         .ok_or_else(|| Error::invalid(format!("Role {:?} not found", role_name.as_str())))?;
+    if role.disabled {
+        return Err(Error::invalid(format!(
+            "role {name:?} is disabled and gives no credentials; what it gave before lives on until its leases are over (disabled=false on roles/{name} enables it again)",
+            name = role_name.as_str()
+        )));
+    }
     let credential_type = choose_type(&role, request.path.starts_with("sts/"))?;
     // A role that an older version or another engine stored.
     let beyond = role.beyond_aws(credential_type);

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
-use super::record::IssuedUser;
+use super::record::{IssuedUser, lifetime, unix};
 use super::removal::{Condemned, remove};
-use super::watch::LONGEST;
 use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{AccessKeyId, User, UserName};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
+use crate::engine::config_lease::LeaseConfig;
 use crate::engine::iam_user_removal::Removal;
 use crate::framework::Undone;
 use crate::framework::wal::{self, WalEntry, WalId};
@@ -22,6 +22,9 @@ use crate::logical::{Error, Storage};
 /// The kind of the WAL entry, which the Go engines know: an IAM user that is being made, or that
 /// must go.
 pub(in crate::engine) const KIND: &str = "user";
+
+/// How long it may take at most until the lease of a user begins that is being made.
+const AN_ISSUE: Duration = Duration::from_mins(1);
 
 /// The data of the entry. The Go engines read the name, in any case of letters, and ignore the rest.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -52,6 +55,8 @@ pub(in crate::engine) struct Making {
     pub(in crate::engine) name: UserName,
     entry: WalId,
     record: IssuedUser,
+    /// How long its lease will live; not known until it is registered.
+    lifetime: Duration,
     // Where templates give the same name again, one request at a time makes a user of that name.
     _name: Option<OwnedMutexGuard<()>>,
 }
@@ -76,7 +81,7 @@ impl Making {
             Some(lock)
         };
         let now = engine.clock.now();
-        let mut record = IssuedUser {
+        let record = IssuedUser {
             making: wal::name().map_err(|error| Error::internal(error.to_string()))?,
             account: clients.key_account().unwrap_or_default(),
             role: planned.role.clone(),
@@ -85,8 +90,6 @@ impl Making {
             issued_at: now.unix_timestamp(),
             ..IssuedUser::default()
         };
-        // Until it is known how long the lease lives, it could be as long as any.
-        record.live_from(now, LONGEST);
         let entry = Entry {
             user_name: name.to_string(),
             making: record.making.clone(),
@@ -100,17 +103,27 @@ impl Making {
             name,
             entry,
             record,
+            lifetime: Duration::ZERO,
             _name: lock,
         }))
     }
 
-    /// Enters the user into the register. The WAL entry is there, so this may happen while AWS
-    /// works.
+    /// Enters the user into the register, with the time that a lease of `config` has. The WAL entry is
+    /// there, so this may happen while AWS works. From then on the register may be all that knows of
+    /// the user: of the two steps of [`Self::commit`] only one may be done when the process dies.
     pub(in crate::engine) async fn register(
-        &self,
+        &mut self,
         engine: &Engine,
         storage: &dyn Storage,
+        config: &LeaseConfig,
     ) -> Result<(), Error> {
+        self.lifetime = lifetime(engine, config).await?;
+        self.record
+            .live_from(engine.clock.now(), self.lifetime + AN_ISSUE);
+        self.store(engine, storage).await
+    }
+
+    async fn store(&self, engine: &Engine, storage: &dyn Storage) -> Result<(), Error> {
         engine.issued.expect(self.name.as_str(), &self.record);
         self.record
             .store(storage, &self.name)
@@ -126,15 +139,14 @@ impl Making {
         storage: &dyn Storage,
         user: &User,
         access_key_id: &AccessKeyId,
-        lifetime: Duration,
     ) -> Result<(), Error> {
         let now = engine.clock.now();
         self.record.user_id.clone_from(&user.user_id);
         self.record.access_key_id = access_key_id.to_string();
         user.arn.account().clone_into(&mut self.record.account);
-        self.record.live_from(now, lifetime);
+        self.record.live_from(now, self.lifetime);
         let (registered, committed) = futures_util::join!(
-            self.register(engine, storage),
+            self.store(engine, storage),
             wal::delete(storage, &self.entry)
         );
         committed.map_err(|error| Error::from(error).context("failed to commit WAL entry"))?;
@@ -175,7 +187,8 @@ impl Making {
         clients: &Connected,
         iam: &LimitedIam,
     ) {
-        let removed = remove(clients, iam, &self.condemned()).await;
+        let condemned = Condemned::registered(&self.name, &self.record);
+        let removed = remove(clients, iam, &condemned).await;
         match removed {
             Ok(Some(removal)) => self.removed(engine, storage, removal).await,
             // The name was somebody else's.
@@ -185,15 +198,6 @@ impl Making {
                 }
             }
             Err(error) => left_to_rollback(&self.name, &error),
-        }
-    }
-
-    fn condemned(&self) -> Condemned<'_> {
-        Condemned {
-            name: &self.name,
-            user_id: &self.record.user_id,
-            account: &self.record.account,
-            begun: self.since(),
         }
     }
 
@@ -273,8 +277,4 @@ pub(in crate::engine) async fn roll_back(
         IssuedUser::forget(storage, &name).await;
     }
     Ok(Undone::Certainly)
-}
-
-pub(super) fn unix(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

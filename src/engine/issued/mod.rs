@@ -9,10 +9,12 @@
 //! - `record`: what is stored of a user;
 //! - `making`: a user that is being made, with its WAL entry, and what becomes of that;
 //! - `removal`: the end of a user that may be another one's by now;
+//! - `path`: what operators see of it, and the end of one by name;
 //! - `sweep`: who is over, a little at each tick of the host's timer;
 //! - `watch`: since when the dates can be trusted.
 
 mod making;
+mod path;
 mod record;
 mod removal;
 mod sweep;
@@ -23,6 +25,7 @@ mod watch;
 pub(super) use making::{
     KIND, Making, Planned, condemn, is_condemned, left_to_rollback, roll_back,
 };
+pub(super) use path::{list_path, path, revoke_path};
 pub(super) use record::{IssuedUser, PREFIX, lifetime};
 pub(super) use sweep::{Register, sweep};
 pub(super) use watch::KEY as WATCH_KEY;

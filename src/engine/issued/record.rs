@@ -57,6 +57,18 @@ impl IssuedUser {
         get_json(storage, &key(user)).await
     }
 
+    /// The user of that name, with the name in its own type.
+    pub(super) async fn named(
+        storage: &dyn Storage,
+        name: &str,
+    ) -> Result<Option<(UserName, Self)>, StorageError> {
+        let Ok(user) = UserName::new(name) else {
+            return Ok(None);
+        };
+        let record = Self::load(storage, &user).await?;
+        Ok(record.map(|record| (user, record)))
+    }
+
     pub(super) async fn store(
         &self,
         storage: &dyn Storage,
@@ -93,6 +105,11 @@ impl IssuedUser {
         self.expires_at = (now + lifetime).unix_timestamp();
         self.stored_at = now.unix_timestamp();
     }
+}
+
+/// The time of so many Unix seconds.
+pub(super) fn unix(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn key(user: &UserName) -> String {

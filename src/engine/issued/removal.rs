@@ -2,6 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
+use super::record::{IssuedUser, unix};
 use crate::aws::limit::LimitedIam;
 use crate::aws::{ErrorKind, Iam, UserName};
 use crate::engine::clients::Connected;
@@ -25,6 +26,18 @@ pub(super) struct Condemned<'a> {
     pub(super) begun: OffsetDateTime,
 }
 
+impl<'a> Condemned<'a> {
+    /// A user of the register.
+    pub(super) fn registered(name: &'a UserName, record: &'a IssuedUser) -> Self {
+        Self {
+            name,
+            user_id: &record.user_id,
+            account: &record.account,
+            begun: unix(record.issued_at),
+        }
+    }
+}
+
 /// Removes the user; `None` when the name is somebody else's.
 pub(super) async fn remove(
     clients: &Connected,
@@ -38,9 +51,9 @@ pub(super) async fn remove(
     let removed = match whose(iam, condemned).await? {
         Whose::Another => return Ok(None),
         Whose::Nobodys => Removal::Unknown,
-        Whose::Ours => remove_all(iam, name).await.map_err(|error| {
-            Error::internal(format!("error removing half-made IAM user {name}: {error}"))
-        })?,
+        Whose::Ours => remove_all(iam, name)
+            .await
+            .map_err(|error| Error::internal(format!("error removing IAM user {name}: {error}")))?,
     };
     Ok(Some(removed))
 }
@@ -59,7 +72,7 @@ async fn whose(iam: &LimitedIam, condemned: &Condemned<'_>) -> Result<Whose, Err
         Err(error) if error.kind() == ErrorKind::Denied => return Ok(Whose::Ours),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Whose::Nobodys),
         Err(error) => {
-            let context = format!("error removing half-made IAM user {}", condemned.name);
+            let context = format!("error removing IAM user {}", condemned.name);
             return Err(failed(&context, &error));
         }
     };

@@ -4,6 +4,7 @@
 //! is kept in memory until then; so is who is issued or renewed meanwhile and over within the hour.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,9 @@ use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::making::unix;
-use super::record::{IssuedUser, PREFIX};
+use super::record::{IssuedUser, PREFIX, unix};
 use super::removal::{Condemned, remove};
 use super::watch::{Hold, Watch};
-use crate::aws::UserName;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -29,7 +28,8 @@ const GRACE: Duration = Duration::from_mins(2);
 /// How often all names are listed, and how far ahead of its end a user is remembered.
 const ROUND: Duration = Duration::from_hours(1);
 
-/// How many records are read in a tick, so that 100,000 take a round.
+/// How many records are read in a tick, so that 100,000 take a round; and how many of those that were
+/// remembered are read again.
 const READS: usize = 2000;
 const READS_AT_A_TIME: usize = 8;
 
@@ -129,12 +129,12 @@ impl Register {
         taken
     }
 
-    /// Whose time is over.
+    /// Whose time seems to be over; many will have been revoked meanwhile.
     fn take_over(&self, now: OffsetDateTime) -> Vec<Box<str>> {
         let over = (now - GRACE).unix_timestamp();
         let mut schedule = self.schedule();
         let mut taken = Vec::new();
-        while taken.len() < REMOVALS
+        while taken.len() < READS
             && schedule.soon.first().is_some_and(|(time, _)| *time <= over)
             && let Some((_, name)) = schedule.soon.pop_first()
         {
@@ -166,7 +166,7 @@ pub(in crate::engine) async fn sweep(
     let now = engine.clock.now();
     stream::iter(register.take_unread())
         .for_each_concurrent(READS_AT_A_TIME, |name| async move {
-            let over = match load(storage, &name).await {
+            let over = match IssuedUser::named(storage, &name).await {
                 Ok(Some((_, record))) => Hold::over(hold, &record),
                 Ok(None) => return,
                 // It is read again then, and what is wrong with it is said.
@@ -177,9 +177,10 @@ pub(in crate::engine) async fn sweep(
             }
         })
         .await;
+    let removals = &AtomicUsize::new(0);
     let failures: Vec<_> = stream::iter(register.take_over(now))
         .map(|name| async move {
-            let outcome = end(engine, storage, caller, hold, &name).await;
+            let outcome = end(engine, storage, caller, hold, &name, removals).await;
             if outcome.is_err() {
                 let again = (now - GRACE + AGAIN).unix_timestamp();
                 engine.issued.schedule().remember(again, &name);
@@ -196,21 +197,16 @@ pub(in crate::engine) async fn sweep(
     }
 }
 
-async fn load(storage: &dyn Storage, name: &str) -> Result<Option<(UserName, IssuedUser)>, Error> {
-    let user = UserName::new(name).map_err(|error| Error::internal(error.to_string()))?;
-    let record = IssuedUser::load(storage, &user).await?;
-    Ok(record.map(|record| (user, record)))
-}
-
-/// Removes the user, unless its record says by now that it has time.
+/// Removes the user, unless its record says by now that it has time, or enough others were removed.
 async fn end(
     engine: &Engine,
     storage: &dyn Storage,
     caller: &Caller,
     hold: Option<Hold>,
     name: &str,
+    removals: &AtomicUsize,
 ) -> Result<(), Error> {
-    let Some((user, record)) = load(storage, name).await? else {
+    let Some((user, record)) = IssuedUser::named(storage, name).await? else {
         return Ok(());
     };
     let now = engine.clock.now();
@@ -222,20 +218,15 @@ async fn end(
         }
         return Ok(());
     }
-    if Instant::now() >= caller.begin_by() {
+    let is_enough = removals.fetch_add(1, Ordering::Relaxed) >= REMOVALS;
+    if is_enough || Instant::now() >= caller.begin_by() {
         remember(over);
         return Ok(());
     }
     let since = unix(record.issued_at);
-    let condemned = Condemned {
-        name: &user,
-        user_id: &record.user_id,
-        account: &record.account,
-        begun: since,
-    };
     let clients = engine.clients.get(storage).await?;
     let iam = clients.iam.for_request(Class::Background, caller);
-    match remove(&clients, &iam, &condemned).await? {
+    match remove(&clients, &iam, &Condemned::registered(&user, &record)).await? {
         Some(removal) if !removal.is_certain(since, now) => {
             remember((now - GRACE + AGAIN).unix_timestamp());
             return Ok(());

@@ -80,6 +80,11 @@ pub(super) const MFA_SERIAL_NUMBER: Field<String> = Field::new(
     "Serial number or ARN of the multi-factor device of the engine's own user. A session_token request then brings the device's mfa_code.",
 )
 .label("MFA Device Serial Number");
+pub(super) const DISABLED: Field<bool> = Field::new(
+    "disabled",
+    "Whether the role gives no credentials for now. Those that it gave live on until their leases are over.",
+)
+.label("Disabled");
 pub(super) const ARN: Field<String> =
     Field::new("arn", "Use role_arns or policy_arns.").deprecated();
 pub(super) const POLICY: Field<PolicyText> =
@@ -166,5 +171,10 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "invalid_data",
         FieldType::String,
         "What could not be read of an old role",
+    ),
+    ResponseField::new(
+        "disabled",
+        FieldType::Bool,
+        "true for a role that gives no credentials; else it is missing",
     ),
 ];

@@ -121,6 +121,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::PERMISSIONS_BOUNDARY_ARN)
         .field(&fields::USER_PATH)
         .field(&fields::MFA_SERIAL_NUMBER)
+        .field(&fields::DISABLED)
         .field(&fields::ARN)
         .field(&fields::POLICY)
         .misnomers(fields::MISNOMERS)
@@ -142,7 +143,8 @@ pub(super) fn path() -> Path<Engine> {
                 clears a field. All that can be known to fail is refused here, and what will work \
                 differently than it seems is told as a warning; whether AWS knows the policies, \
                 groups and roles shows when credentials are asked for. Deleting a role leaves its \
-                leases alive; revoke them first with `lease revoke -prefix`.",
+                leases alive; revoke them first with `lease revoke -prefix`. A role with \
+                disabled=true gives no credentials until that is false again.",
             operation_suffix: "role",
         })
 }
@@ -202,6 +204,9 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
     });
     if !role.invalid_data.is_empty() {
         shown["invalid_data"] = Value::from(role.invalid_data.as_str());
+    }
+    if role.disabled {
+        shown["disabled"] = Value::from(true);
     }
     match shown {
         Value::Object(data) => Ok(Some(Response::data(

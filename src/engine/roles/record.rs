@@ -54,6 +54,12 @@ pub(crate) struct RoleRecord {
     pub(crate) permissions_boundary_arn: String,
     #[serde(deserialize_with = "null_as_default")]
     pub(crate) mfa_serial_number: String,
+    /// Ours: it gives no credentials.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) disabled: bool,
     /// Ours.
     #[serde(
         deserialize_with = "null_as_default",

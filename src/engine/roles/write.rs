@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::check::Problems;
 use super::fields::{
-    ARN, CREDENTIAL_TYPE, DEFAULT_STS_TTL, EXTERNAL_ID, IAM_GROUPS, IAM_TAGS, MAX_STS_TTL,
-    MFA_SERIAL_NUMBER, NAME, PERMISSIONS_BOUNDARY_ARN, POLICY, POLICY_ARNS, POLICY_DOCUMENT,
-    ROLE_ARNS, SESSION_TAGS, USER_PATH,
+    ARN, CREDENTIAL_TYPE, DEFAULT_STS_TTL, DISABLED, EXTERNAL_ID, IAM_GROUPS, IAM_TAGS,
+    MAX_STS_TTL, MFA_SERIAL_NUMBER, NAME, PERMISSIONS_BOUNDARY_ARN, POLICY, POLICY_ARNS,
+    POLICY_DOCUMENT, ROLE_ARNS, SESSION_TAGS, USER_PATH,
 };
 use super::record::load_locked;
 use super::{RoleRecord, advice, legacy};
@@ -60,6 +60,16 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
     } else {
         merge(&mut role, &data);
         role.prohibit_flexible_cred_path = false;
+    }
+    if let Some(disabled) = data.get(&DISABLED) {
+        if disabled && !role.disabled {
+            warnings.push(format!(
+                "role {name:?} gives no credentials any more; those that it gave live on until their leases are over, or are revoked: `lease revoke -prefix` with {mount}creds/{name}",
+                name = name.as_str(),
+                mount = request.mount_point,
+            ));
+        }
+        role.disabled = disabled;
     }
 
     // Advice only, and whether a check counts: not to know is no reason to refuse the role.
@@ -218,6 +228,7 @@ fn replace(role: &RoleRecord, text: &str) -> Result<RoleRecord, Error> {
     let upgraded = legacy::upgrade(text);
     if upgraded.invalid_data.is_empty() {
         Ok(RoleRecord {
+            disabled: role.disabled,
             unknown: role.unknown.clone(),
             ..upgraded
         })

@@ -94,7 +94,10 @@ async fn operation_ids_are_those_of_the_go_engine() {
             ("/static-roles/{name}", "delete"),
             "aws-delete-static-roles-name",
         ),
-        // The Go engines have no such path.
+        // The Go engines have no such paths.
+        (("/issued/", "get"), "aws-list-issued-users"),
+        (("/issued/{name}", "get"), "aws-read-issued-user"),
+        (("/issued/{name}/revoke", "post"), "aws-revoke-issued-user"),
         (
             ("/static-roles/{name}/rotate", "post"),
             "aws-rotate-static-role",

@@ -4,6 +4,7 @@ mod answers;
 mod cluster;
 mod secured;
 mod storage;
+mod world;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,6 +20,7 @@ use vault_plugin_secrets_aws::environment::{Environment as _, ProcessEnvironment
 
 pub(crate) use self::answers::{Answer, Printed, strings, text};
 pub(crate) use self::secured::certificate;
+pub(crate) use self::world::{World, copy};
 use crate::process::{Server, children, wait_for};
 use crate::product::Product;
 use crate::settings::settings;
@@ -99,39 +101,43 @@ impl Host {
     }
 
     fn start(directory: &Path, arguments: impl Fn(u16) -> Vec<String>) -> Self {
-        let binary = &settings().host;
-        let product = Product::of(binary);
-        let plugin_directory = directory.join("plugins");
+        Self::start_in(&World::of(directory), arguments)
+            .unwrap_or_else(|log| panic!("the host ended: {log}"))
+    }
+
+    /// Starts it where it is to run, or says what it logged if it ended instead.
+    fn start_in(world: &World, arguments: impl Fn(u16) -> Vec<String>) -> Result<Self, String> {
+        let product = Product::of(&settings().host);
+        let plugin_directory = world.outside("/plugins");
         fs::create_dir_all(&plugin_directory).expect("the directory can be made");
-        let configuration = directory.join("host.hcl");
         fs::write(
-            &configuration,
+            world.outside("/host.hcl"),
             format!(
                 "plugin_directory = \"{}\"\nraw_storage_endpoint = true\n{}",
-                plugin_directory.display(),
+                world.inside("/plugins"),
                 product.configuration()
             ),
         )
         .expect("the configuration can be written");
-        let home = directory.join("home");
+        let home = world.outside("/home");
         fs::create_dir_all(&home).expect("the directory can be made");
 
         // Whoever else asks for a free port between our asking and the host's binding may get
         // the same one.
         for _ in 0..5 {
             let port = free_port();
-            let mut command = Command::new(binary);
+            let mut command = world.command(&settings().host);
             command
                 .args(["server", "-log-level=trace"])
-                .arg(format!("-config={}", configuration.display()))
+                .arg(format!("-config={}", world.inside("/host.hcl")))
                 .args(arguments(port))
-                .env("HOME", &home)
+                .env("HOME", world.inside("/home"))
                 // Credentials come from the configuration or not at all.
                 .env("AWS_EC2_METADATA_DISABLED", "true")
                 // Whatever goes wrong, nothing speaks to the AWS of real people: that takes https,
                 // and nobody listens here.
                 .env("HTTPS_PROXY", "http://127.0.0.1:9");
-            let server = Server::start(&command, &directory.join("host.log"));
+            let server = Server::start(&command, &world.log());
             let agent = ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .max_redirects(0)
@@ -159,13 +165,11 @@ impl Host {
                 }
             });
             if answers {
-                return host;
+                return Ok(host);
             }
-            assert!(
-                host.log().contains("address already in use"),
-                "the host ended: {}",
-                host.log()
-            );
+            if !host.log().contains("address already in use") {
+                return Err(host.log());
+            }
         }
         panic!("five free ports were taken before the host could bind them");
     }

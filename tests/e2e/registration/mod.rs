@@ -23,9 +23,9 @@ const OTHER: Mount = ("", "other");
 const ABROAD: Mount = ("abroad", "cloud");
 
 /// A build of the plugin and its version.
-struct Build {
-    path: PathBuf,
-    version: String,
+pub(crate) struct Build {
+    pub(crate) path: PathBuf,
+    pub(crate) version: String,
 }
 
 /// The one under test.
@@ -36,16 +36,19 @@ fn new_build() -> Build {
     }
 }
 
+fn old_build(fixture: &Fixture) -> Build {
+    earlier_build(&fixture.scratch("old-build"))
+}
+
 /// A program with another text for its version, as an earlier release would be: the one that cargo
 /// built for testing, since a release holds the text in pieces.
-fn old_build(fixture: &Fixture) -> Build {
+pub(crate) fn earlier_build(path: &Path) -> Build {
     let build = Build {
-        path: fixture.scratch("old-build"),
+        path: path.to_owned(),
         version: "v0.0.9".to_owned(),
     };
     let rename = format!("s/{}/{}/g", new_build().version, build.version);
     write_build(
-        fixture,
         Path::new(env!("CARGO_BIN_EXE_vault-plugin-secrets-aws")),
         &build,
         r#"LC_ALL=C sed "$3" "$1" >"$2"; chmod 755 "$2""#,
@@ -61,7 +64,6 @@ fn another_build(fixture: &Fixture) -> Build {
         ..new_build()
     };
     write_build(
-        fixture,
         &settings().plugin,
         &build,
         r#"cp "$1" "$2"; echo >>"$2""#,
@@ -71,11 +73,12 @@ fn another_build(fixture: &Fixture) -> Build {
 }
 
 /// Not written from here, for the reason that `Host::install` has.
-fn write_build(fixture: &Fixture, base: &Path, build: &Build, script: &str, argument: &str) {
+fn write_build(base: &Path, build: &Build, script: &str, argument: &str) {
     let mut command = Command::new("/bin/sh");
     command.args(["-ec", script, "build"]);
     command.args([base, &build.path]);
-    fixture.host.run(command.arg(argument)).succeeded();
+    let output = command.arg(argument).output().expect("/bin/sh starts");
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// `scripts/register`, for the host's own plugin directory.

@@ -117,3 +117,71 @@ async fn a_bundle_without_certificates_is_refused_by_name_until_it_has_some() {
     }
     assert_eq!(mended.kind(), ErrorKind::Unreachable, "{mended}");
 }
+
+#[tokio::test]
+async fn what_other_programs_know_too_names_whom_to_trust() {
+    let (known, file) = tls_server("known-to-all").await;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(&file, directory.path().join("known.pem")).unwrap();
+    let directory = directory.path().to_str().unwrap();
+
+    for (variable, path) in [
+        ("SSL_CERT_FILE", file.to_str().unwrap()),
+        ("SSL_CERT_DIR", directory),
+        ("SSL_CERT_DIR", &format!("/nowhere:{directory}")),
+    ] {
+        let environment = FixedEnvironment::from([(variable, path)]);
+        let connector = SdkConnector::new(Arc::new(environment));
+        let trusted = connector
+            .sts(&https(&known))
+            .unwrap()
+            .get_caller_identity()
+            .await;
+        assert!(trusted.is_ok(), "{variable}={path}: {trusted:?}");
+    }
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn aws_s_own_variable_goes_before_what_other_programs_know() {
+    let (_stranger, stranger_file) = tls_server("known-elsewhere").await;
+    let (known, known_file) = tls_server("known-to-aws").await;
+    let connector = SdkConnector::new(Arc::new(FixedEnvironment::from([
+        ("AWS_CA_BUNDLE", known_file.to_str().unwrap()),
+        ("SSL_CERT_FILE", stranger_file.to_str().unwrap()),
+    ])));
+
+    let trusted = connector
+        .sts(&https(&known))
+        .unwrap()
+        .get_caller_identity()
+        .await;
+
+    assert!(trusted.is_ok(), "{trusted:?}");
+    for file in [known_file, stranger_file] {
+        std::fs::remove_file(file).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn roots_that_are_named_and_cannot_be_had_are_refused_by_name() {
+    let empty = tempfile::tempdir().unwrap();
+
+    for (variable, path, reason) in [
+        ("SSL_CERT_FILE", "/nowhere/roots.pem", "unreadable"),
+        (
+            "SSL_CERT_DIR",
+            empty.path().to_str().unwrap(),
+            "no certificate",
+        ),
+    ] {
+        let environment = FixedEnvironment::from([(variable, path)]);
+        let error = nowhere(&SdkConnector::new(Arc::new(environment))).await;
+
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(!error.may_have_happened());
+        let text = error.to_string();
+        let names = format!("environment variable {variable} names {path}, ");
+        assert!(text.contains(&names) && text.contains(reason), "{text}");
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DOCUMENT, ROLE_ARN, full, shown};
 use crate::engine::testing::{READ_ONLY, TestMount};
+use crate::logical::{Error, Operation};
 
 impl TestMount {
     async fn role(&self, name: &str) -> Value {
@@ -53,6 +54,59 @@ async fn a_write_changes_only_the_fields_that_it_names() {
     }
     mount.write("roles/x", json!({})).await;
     assert_eq!(mount.role("x").await, shown(&role));
+}
+
+#[tokio::test]
+async fn a_disabled_role_says_what_lives_on_and_gives_no_credentials_until_it_is_enabled() {
+    let mount = TestMount::configured().await;
+    let reader = json!({"credential_type": "iam_user", "policy_arns": READ_ONLY});
+    mount.write("roles/x", reader).await;
+    let lease = mount.generate("creds/x").await;
+
+    let [warning] = mount
+        .write("roles/x", json!({"disabled": true}))
+        .await
+        .try_into()
+        .unwrap();
+
+    assert!(
+        warning.starts_with("role \"x\" gives no credentials any more; "),
+        "{warning}"
+    );
+    assert!(warning.contains("aws/creds/x"), "{warning}");
+    // Other fields neither need nor change it, nor does a repeated write warn again.
+    let role = json!({"disabled": true, "user_path": "/other/"});
+    assert_eq!(mount.write("roles/x", role).await, [""; 0]);
+    mount.write("roles/x", json!({"user_path": "/path/"})).await;
+    assert_eq!(mount.role("x").await["disabled"], true);
+    let error = mount
+        .send(Operation::Read, "creds/x", json!({}))
+        .await
+        .unwrap_err();
+    assert!(matches!(&error, Error::Invalid(_)), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("role \"x\" is disabled and gives no credentials"),
+        "{error}"
+    );
+    assert!(mount.aws().user(lease.text("username")).is_some());
+
+    mount.write("roles/x", json!({"disabled": false})).await;
+
+    assert_eq!(mount.role("x").await.get("disabled"), None);
+    mount.generate("creds/x").await;
+}
+
+#[tokio::test]
+async fn a_disabled_role_stays_disabled_when_an_old_parameter_replaces_it() {
+    let mount = TestMount::new().await;
+    mount.write("roles/x", full("iam_user")).await;
+    mount.write("roles/x", json!({"disabled": true})).await;
+
+    mount.write("roles/x", json!({"policy": DOCUMENT})).await;
+
+    assert_eq!(mount.role("x").await["disabled"], true);
 }
 
 #[tokio::test]

@@ -178,6 +178,23 @@ async fn a_lost_answer_to_create_access_key_leaves_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_failed_rotation_left_goes_at_the_next_tick_and_the_key_can_be_rotated_again() {
+    let mount = configured().await;
+    mount
+        .aws()
+        .inject(FaultRule::on("iam:CreateAccessKey", Fault::AnswerLost).times(1));
+    rotate(&mount).await.unwrap_err();
+    let error = rotate(&mount).await.unwrap_err().to_string();
+    assert!(error.contains("LimitExceeded"), "{error}");
+
+    mount.clock().advance(Duration::from_mins(1));
+    mount.roll_back().await.unwrap();
+
+    rotate(&mount).await.unwrap();
+    assert_sound(&mount, "after a rotation that failed and one that did not").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn rollback_never_takes_a_key_that_was_there_before() {
     for minutes in [0, 1, 60] {
         let mut mount = configured().await;

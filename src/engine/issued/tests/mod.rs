@@ -1,5 +1,7 @@
 //! Who has no lease is found by time, and whoever lives is left alone.
 
+mod path;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -409,6 +411,58 @@ async fn what_a_dead_process_left_half_made_is_gone_with_the_first_tick_of_the_n
             mount.assert_nothing_left();
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_of_whom_only_the_entry_was_settled_when_the_process_died_goes_with_the_leases_time()
+{
+    let mut mount = mount().await;
+    // The last call of all: then the entry is deleted and the record stored, both at once.
+    mount.aws().die_after(2, Fault::HeldAfter);
+    let issue = mount.send(Operation::Read, "creds/x", json!({}));
+    assert!(mount.unless_dead(issue).await.is_none());
+    mount.aws().heal();
+    let storage = mount.request(Operation::Read, "", json!({})).storage;
+    for entry in mount.wal() {
+        storage.delete(&entry).await.unwrap();
+    }
+    mount.restart().await;
+
+    mount.pass(60).await;
+    assert_eq!(mount.aws().iam_users().len(), 1, "it may have a lease");
+    mount.pass(5).await;
+
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_were_revoked_meanwhile_they_hold_up_nobody_who_has_to_go() {
+    let mount = mount().await;
+    for _ in 0..150 {
+        let lease = mount.generate("creds/x").await;
+        mount.revoke(&lease).await.unwrap();
+    }
+    mount.generate("creds/x").await;
+    mount.clock().advance(HOUR + 3 * MINUTE);
+
+    mount.roll_back().await.unwrap();
+
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_users_than_aws_takes_besides_go_in_one_tick() {
+    let mount = mount().await;
+    for _ in 0..150 {
+        mount.generate("creds/x").await;
+    }
+    mount.clock().advance(HOUR + 3 * MINUTE);
+
+    mount.roll_back().await.unwrap();
+    assert_eq!(mount.aws().iam_users().len(), 50);
+
+    mount.pass(1).await;
+    mount.assert_nothing_left();
 }
 
 #[tokio::test(start_paused = true)]

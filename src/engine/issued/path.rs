@@ -1,0 +1,256 @@
+//! `issued/`: who has credentials of an IAM user, and the end of one whatever became of its lease.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
+
+use super::making::condemn;
+use super::record::{IssuedUser, PREFIX, unix};
+use super::removal::{Condemned, remove};
+use crate::aws::limit::Class;
+use crate::aws::{AccessKeyId, UserName};
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::framework::{
+    Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
+};
+use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage};
+
+const NAME: Field<String> =
+    Field::new("name", "Name of the IAM user, or the id of its access key.")
+        .label("User name or access key id");
+const AFTER: Field<String> = Field::new(
+    "after",
+    "The last name of the page before. Without it the list begins with the first.",
+)
+.query();
+const LIMIT: Field<i64> = Field::new(
+    "limit",
+    "How many names a page has at most; all of them if not set. Pages of up to 100 names also tell what is known of each.",
+)
+.query();
+
+/// Pages of so many names tell what is known of each.
+const TOLD: usize = 100;
+
+/// How many records are read at a time.
+const READS_AT_A_TIME: usize = 32;
+
+const RESPONSE: &[ResponseField] = &[
+    ResponseField::new("username", FieldType::String, "Name of the IAM user"),
+    ResponseField::new(
+        "access_key",
+        FieldType::String,
+        "Id of its access key; empty while the user is made",
+    ),
+    ResponseField::new("role", FieldType::String, "Role that gave it"),
+    ResponseField::new(
+        "display_name",
+        FieldType::String,
+        "Display name of the token that asked",
+    ),
+    ResponseField::new(
+        "entity_id",
+        FieldType::String,
+        "Entity of the token that asked; empty if it has none",
+    ),
+    ResponseField::new("account", FieldType::String, "AWS account of the user"),
+    ResponseField::new("issued_at", FieldType::Time, "When it was asked for"),
+    ResponseField::new(
+        "expires_at",
+        FieldType::Time,
+        "Until when its lease can live, if nobody renews it",
+    ),
+];
+
+const LIST_RESPONSE: &[ResponseField] = &[
+    ResponseField::new(
+        "keys",
+        FieldType::CommaStringSlice,
+        "Names of the IAM users, in alphabetical order",
+    ),
+    ResponseField::new(
+        "key_info",
+        FieldType::Map,
+        "What is known of each; in pages of up to 100 names",
+    ),
+];
+
+pub(in crate::engine) fn path() -> Path<Engine> {
+    Path::new("issued/{name=}")
+        .field(&NAME)
+        .on_with(
+            Operation::Read,
+            OperationDocs {
+                response: RESPONSE,
+                ..OperationDocs::NONE
+            },
+            read,
+        )
+        .docs(PathDocs {
+            synopsis: "Tell who has an IAM user's credentials, and until when.",
+            description: "By the name of an IAM user that was made for a lease, or by the id of its \
+                access key: the role, the token that asked, when, and until when the lease can \
+                live. Sessions of STS are not in it.",
+            operation_suffix: "issued-user",
+        })
+}
+
+pub(in crate::engine) fn list_path() -> Path<Engine> {
+    Path::new("issued/?")
+        .field(&AFTER)
+        .field(&LIMIT)
+        .on_with(
+            Operation::List,
+            OperationDocs {
+                response: LIST_RESPONSE,
+                ..OperationDocs::NONE
+            },
+            list,
+        )
+        .docs(PathDocs {
+            synopsis: "List the IAM users that were made for leases.",
+            description: "The names of all IAM users that live for a lease, in alphabetical order, \
+                in pages if limit is set. Sessions of STS are not in it.",
+            operation_suffix: "issued-users",
+        })
+}
+
+pub(in crate::engine) fn revoke_path() -> Path<Engine> {
+    Path::new("issued/{name=}/revoke")
+        .field(&NAME)
+        .on_with(
+            Operation::Update,
+            OperationDocs {
+                verb: "revoke",
+                response: RESPONSE,
+                ..OperationDocs::NONE
+            },
+            revoke,
+        )
+        .docs(PathDocs {
+            synopsis: "End an IAM user and its access key now, whatever became of the lease.",
+            description: "By the name of an IAM user that was made for a lease, or by the id of its \
+                access key. The user goes with its key and all that is attached to it. What AWS \
+                does not do now is tried again each minute. The lease stays in the server's list \
+                until it is over or revoked, which then succeeds.",
+            operation_suffix: "issued-user",
+        })
+}
+
+async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let limit = data.value(&LIMIT);
+    // As the hosts' own lists have it: what is not above zero is no limit.
+    let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0);
+    let after = data.value(&AFTER);
+    let mut names = request.storage.list(PREFIX).await?;
+    names.retain(|name| *name > after);
+    names.sort_unstable();
+    names.truncate(limit.unwrap_or(usize::MAX));
+    let mut info = JsonObject::new();
+    if limit.is_some_and(|limit| limit <= TOLD) {
+        let storage = &*request.storage;
+        let mut records = stream::iter(names.clone())
+            .map(|name| async move { IssuedUser::named(storage, &name).await })
+            .buffer_unordered(READS_AT_A_TIME);
+        while let Some(record) = records.next().await {
+            if let Some((user, record)) = record? {
+                info.insert(user.to_string(), Value::Object(shown(&user, &record)));
+            }
+        }
+    }
+    let mut response = Response::list(names);
+    if !info.is_empty() {
+        response.data.insert("key_info".to_owned(), json!(info));
+    }
+    Ok(Some(response))
+}
+
+async fn read(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let found = find(&*request.storage, &request.caller, &data.value(&NAME)).await?;
+    Ok(found.map(|(user, record)| Response::data(shown(&user, &record))))
+}
+
+async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let (engine, storage) = (&*engine, &*request.storage);
+    let name = data.value(&NAME);
+    let Some((user, record)) = find(storage, &request.caller, &name).await? else {
+        return Err(Error::invalid(format!(
+            "no IAM user that this mount made for a lease has the name or the access key {name:?}: list issued/ for those that live (a session of STS is not among them and ends by itself)"
+        )));
+    };
+    // From here on it goes, whether AWS answers now or not.
+    let entry = condemn(engine, storage, &user, &record).await?;
+    let since = unix(record.issued_at);
+    let clients = engine.clients.get(storage).await?;
+    let iam = clients
+        .iam
+        .for_request(Class::Removal, &request.caller.committed());
+    let removal = remove(&clients, &iam, &Condemned::registered(&user, &record))
+        .await
+        .map_err(|error| error.context("not revoked yet, and tried again each minute"))?;
+    let mut response = Response::data(shown(&user, &record));
+    if removal.is_some_and(|removal| !removal.is_certain(since, engine.clock.now())) {
+        response.warnings.push(format!(
+            "AWS does not know IAM user {user}, which may be because it is so young: it is looked for each minute until that is certain"
+        ));
+        return Ok(Some(response));
+    }
+    tracing::info!(%user, access_key = record.access_key_id, role = record.role, ?removal, "IAM user revoked by name");
+    IssuedUser::forget(storage, &user).await;
+    wal::delete(storage, &entry).await?;
+    Ok(Some(response))
+}
+
+/// By the user's name, or else by its access key, for which all records are read.
+async fn find(
+    storage: &dyn Storage,
+    caller: &Caller,
+    name: &str,
+) -> Result<Option<(UserName, IssuedUser)>, Error> {
+    if let Some(found) = IssuedUser::named(storage, name).await? {
+        return Ok(Some(found));
+    }
+    if AccessKeyId::new(name).is_err() {
+        return Ok(None);
+    }
+    let names = storage.list(PREFIX).await?;
+    let mut records = stream::iter(names)
+        .map(|name| async move { IssuedUser::named(storage, &name).await })
+        .buffer_unordered(READS_AT_A_TIME);
+    while let Some(record) = records.next().await {
+        if Instant::now() >= caller.begin_by() {
+            return Err(Error::internal(
+                "the register of users could not be read in time: ask by the IAM user's name, which AWS tells for an access key (aws iam get-access-key-last-used)",
+            ));
+        }
+        // A record that cannot be read must not hide another one.
+        if let Ok(Some((user, record))) = record
+            && record.access_key_id == name
+        {
+            return Ok(Some((user, record)));
+        }
+    }
+    Ok(None)
+}
+
+fn shown(user: &UserName, record: &IssuedUser) -> JsonObject {
+    let time = |seconds| unix(seconds).format(&Rfc3339).unwrap_or_default();
+    let mut shown = JsonObject::new();
+    for (name, value) in [
+        ("username", user.to_string()),
+        ("access_key", record.access_key_id.clone()),
+        ("role", record.role.clone()),
+        ("display_name", record.display_name.clone()),
+        ("entity_id", record.entity_id.clone()),
+        ("account", record.account.clone()),
+        ("issued_at", time(record.issued_at)),
+        ("expires_at", time(record.expires_at)),
+    ] {
+        shown.insert(name.to_owned(), Value::from(value));
+    }
+    shown
+}
