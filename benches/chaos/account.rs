@@ -34,7 +34,7 @@ pub(crate) struct Accountant<'a> {
 pub(crate) struct Account {
     pub(crate) users: usize,
     pub(crate) leases: usize,
-    /// Ids of leases that are over, and that the host still tries to revoke.
+    /// Users of leases that are over, and that the host still tries to revoke.
     pub(crate) overdue: Vec<String>,
     /// Ids of leases that the host has given up.
     pub(crate) given_up: Vec<String>,
@@ -44,6 +44,8 @@ pub(crate) struct Account {
     pub(crate) doubts: Vec<String>,
     /// Without a lease, and nobody knows of them.
     pub(crate) forgotten: Vec<String>,
+    /// With a lease, and not in the register of what was issued.
+    pub(crate) unregistered: Vec<String>,
     /// Users with access keys that nobody owns.
     pub(crate) spare_keys: Vec<String>,
     /// Static roles whose stored access key does not work.
@@ -75,6 +77,7 @@ impl Account {
         self.is_healed()
             && self.doubts.is_empty()
             && self.overdue.is_empty()
+            && self.unregistered.is_empty()
             && self.wal == 0
             && self.stale.is_empty()
     }
@@ -129,7 +132,7 @@ impl Accountant<'_> {
             if lease.is_given_up {
                 account.given_up.push(id.clone());
             } else if lease.expires + GRACE < now {
-                account.overdue.push(id.clone());
+                account.overdue.push(lease.user.clone());
             }
         }
         self.look_at_grants(&held, &leases);
@@ -153,6 +156,9 @@ impl Accountant<'_> {
             let name = user.user_name.to_string();
             match leased(&name) {
                 Some(lease) => {
+                    if !issued.contains(&name) {
+                        account.unregistered.push(name.clone());
+                    }
                     let given = held.iter().find(|grant| grant.user == name);
                     let own = given.map_or(&lease.access_key, |grant| &grant.access_key);
                     let is_other = |id: &str| !own.is_empty() && id != own;

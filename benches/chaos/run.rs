@@ -226,7 +226,7 @@ impl Healing<'_> {
         say(&format!(
             "{what}, {seconds} s: {} users, {} leases ({} overdue, {} given up); without a lease: {} half \
              made, {} doubts, {} forgotten; {} spare keys, {} dead static keys, {} lost leases; {} WAL \
-             entries, {} records ({} stale){}",
+             entries, {} records ({} stale, {} missing){}",
             account.users,
             account.leases,
             account.overdue.len(),
@@ -240,6 +240,7 @@ impl Healing<'_> {
             account.wal,
             account.issued,
             account.stale.len(),
+            account.unregistered.len(),
             account.root.join(", "),
         ));
     }
@@ -317,6 +318,10 @@ fn failures(report: &Report) -> Vec<String> {
             "users without a lease when all was to be settled",
         );
         fail(settled.overdue.len(), "leases that outlived their end");
+        fail(
+            settled.unregistered.len(),
+            "users with a lease that are in no register",
+        );
         fail(settled.wal, "entries left in the write-ahead log");
         fail(settled.stale.len(), "records of users that are gone");
         fail(end.users, "users left when every lease was given back");
@@ -337,8 +342,14 @@ fn lives(report: &Report, aws: &FakeAws, ledger: &Ledger) -> Vec<Vec<String>> {
         }
     }
     if !report.quick {
-        for name in &report.settled.doubts {
-            add("doubt that is not settled", name);
+        for (kind, names) in [
+            ("doubt that is not settled", &report.settled.doubts),
+            ("lease that outlived its end, of", &report.settled.overdue),
+            ("lease without a record, of", &report.settled.unregistered),
+        ] {
+            for name in names {
+                add(kind, name);
+            }
         }
     }
     for grant in ledger.grants() {
