@@ -1,6 +1,7 @@
 //! A host in a root that holds its static program, our image and nothing else of the machine, as in
 //! an image from scratch.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,24 +25,26 @@ fn bare(directory: &Path, registry: &Registry) -> World {
     } else {
         world.install(&release().binary(), &release().command());
     }
-    for library in libraries(&release().binary()) {
+    for library in libraries() {
         let inside = world.outside(&library.display().to_string());
         fs::create_dir_all(inside.parent().expect("it is in a folder")).expect("it can be made");
+        // Not a link where the library is one.
+        let library = library.canonicalize().expect("it is there");
         copy(&library, &inside);
     }
     world
 }
 
-/// What a program needs beside itself. Of a release that is nothing; of what cargo builds for tests,
-/// the C library.
-fn libraries(program: &Path) -> Vec<PathBuf> {
+/// What the two programs need beside themselves. Of OpenBao and of a release that is nothing; of what
+/// cargo builds for tests, and of a Vault that was built with cgo, the C library.
+fn libraries() -> BTreeSet<PathBuf> {
     let output = Command::new("ldd")
-        .arg(program)
+        .args([&release().binary(), &settings().host])
         .output()
         .expect("ldd starts");
     String::from_utf8_lossy(&output.stdout)
         .split_whitespace()
-        .filter(|word| word.starts_with('/'))
+        .filter(|word| word.starts_with('/') && !word.ends_with(':'))
         .map(PathBuf::from)
         .collect()
 }
@@ -103,7 +106,7 @@ fn nothing_of_the_machine_is_needed() {
         })
         // A socket for each process of the plugin.
         .filter(|file| !file.starts_with("/tmp/plugin"))
-        .filter(|file| !libraries(&release().binary()).contains(&PathBuf::from(file)))
+        .filter(|file| !libraries().contains(Path::new(file)))
         .collect();
     assert_eq!(foreign, [""; 0]);
 }
