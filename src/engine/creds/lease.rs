@@ -150,12 +150,9 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
         return Ok(None);
     };
     let mut waits = CONFIRMATIONS.iter();
+    let begun = ending.begun(secret.lease.issue_time, engine.clock.now());
     loop {
         let removal = ending.remove().await?;
-        let begun = secret
-            .lease
-            .issue_time
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         if removal.is_certain(begun, engine.clock.now()) {
             tracing::debug!(user = %ending.user, ?removal, "IAM user of the revoked lease is gone");
             ending.forget(&*request.storage).await;
@@ -235,6 +232,13 @@ impl Ending {
             record,
             registered,
         }))
+    }
+
+    /// When the user was made at the latest. A host that could not keep a lease has it revoked without
+    /// its time.
+    fn begun(&self, issued: Option<OffsetDateTime>, now: OffsetDateTime) -> OffsetDateTime {
+        let registered = self.registered.then(|| self.record.issued_at());
+        issued.or(registered).unwrap_or(now)
     }
 
     /// The user is gone.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 
-use super::record::{IssuedUser, lifetime, unix};
+use super::record::{IssuedUser, lifetime};
 use super::removal::{Condemned, remove};
 use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{AccessKeyId, User, UserName};
@@ -202,7 +202,7 @@ impl Making {
     }
 
     fn since(&self) -> OffsetDateTime {
-        unix(self.record.issued_at)
+        self.record.issued_at()
     }
 }
 

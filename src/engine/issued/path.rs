@@ -184,7 +184,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
     };
     // From here on it goes, whether AWS answers now or not.
     let entry = condemn(engine, storage, &user, &record).await?;
-    let since = unix(record.issued_at);
+    let since = record.issued_at();
     let clients = engine.clients.get(storage).await?;
     let iam = clients
         .iam

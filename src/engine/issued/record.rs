@@ -77,6 +77,11 @@ impl IssuedUser {
         put_json(storage, &key(user), self).await
     }
 
+    /// When it was asked for.
+    pub(in crate::engine) fn issued_at(&self) -> OffsetDateTime {
+        unix(self.issued_at)
+    }
+
     /// The user is certainly gone. Who stays in the register by a failure is met by the sweep.
     pub(in crate::engine) async fn forget(storage: &dyn Storage, user: &UserName) {
         if let Err(error) = storage.delete(&key(user)).await {

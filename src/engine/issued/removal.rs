@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::record::{IssuedUser, unix};
+use super::record::IssuedUser;
 use crate::aws::limit::LimitedIam;
 use crate::aws::{ErrorKind, Iam, UserName};
 use crate::engine::clients::Connected;
@@ -33,7 +33,7 @@ impl<'a> Condemned<'a> {
             name,
             user_id: &record.user_id,
             account: &record.account,
-            begun: unix(record.issued_at),
+            begun: record.issued_at(),
         }
     }
 }

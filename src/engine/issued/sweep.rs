@@ -223,7 +223,7 @@ async fn end(
         remember(over);
         return Ok(());
     }
-    let since = unix(record.issued_at);
+    let since = record.issued_at();
     let clients = engine.clients.get(storage).await?;
     let iam = clients.iam.for_request(Class::Background, caller);
     match remove(&clients, &iam, &Condemned::registered(&user, &record)).await? {

@@ -502,6 +502,31 @@ async fn a_young_user_that_aws_forgets_for_longer_than_anybody_waits_is_revoked_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_that_the_host_could_not_keep_is_revoked_without_its_time_and_its_user_goes_all_the_same()
+ {
+    for in_register in [true, false] {
+        let mount = mount().await;
+        let mut lease = mount.generate("creds/x").await;
+        lease.secret.lease.issue_time = None;
+        if !in_register {
+            let key = format!("issued/{}", lease.text("username"));
+            let storage = mount.request(Operation::Read, "", json!({})).storage;
+            storage.delete(&key).await.unwrap();
+        }
+        mount
+            .aws()
+            .inject(FaultRule::on("iam:*", Fault::Code("NoSuchEntity")));
+        mount.revoke(&lease).await.unwrap();
+        mount.aws().heal();
+
+        mount.pass(1).await;
+
+        assert!(!works(&mount, &lease));
+        mount.assert_nothing_left();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_far_off_hides_no_half_made_user() {
     for off in [10, 15, -10, -15] {
         let mut mount = mount().await;
