@@ -49,6 +49,7 @@ mod permissions;
 mod refusals;
 mod registration;
 mod removal;
+mod roads;
 mod round_trips;
 mod seals;
 mod sessions;
