@@ -16,6 +16,10 @@ const OF_A_CLIENT: Duration = Duration::from_secs(54);
 /// How long what the host asks for itself may take: it gives up after 90 seconds.
 const OF_THE_HOST: Duration = Duration::from_secs(84);
 
+/// How long one question of ours to the host may take, such as a read of its storage. It outlasts an
+/// election of the host's storage, and ends while a client still waits for the reason.
+pub const OF_A_QUESTION: Duration = Duration::from_secs(45);
+
 /// The part of what the host allows that is left for the way back.
 const WAY_BACK: u32 = 10;
 
@@ -125,6 +129,7 @@ mod tests {
         for told in [None, Some(90 * SECOND), Some(3600 * SECOND)] {
             assert!(Caller::client(told).answer_by() < now + 55 * SECOND);
             assert!(Caller::host(told).answer_by() < now + 90 * SECOND);
+            assert!(now + OF_A_QUESTION <= Caller::client(told).finish_by());
         }
     }
 

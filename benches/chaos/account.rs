@@ -82,9 +82,10 @@ impl Account {
             && self.stale.is_empty()
     }
 
-    /// Whether the host has no leases any more, but those that it has given up.
+    /// Whether the host has no leases any more, but those that it has given up, and no rotation is
+    /// under way.
     pub(crate) fn is_over(&self) -> bool {
-        self.leases == self.given_up.len()
+        self.leases == self.given_up.len() && self.is_healed()
     }
 
     /// What is left, but for doubts, with what it is.

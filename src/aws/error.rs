@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Closed;
+
 /// A failed call to AWS.
 ///
 /// Displays as `<code>: <message>` in AWS's words, or as a sentence of ours where AWS sent none.
@@ -13,6 +15,8 @@ pub struct Error {
     message: String,
     request_id: Option<String>,
     may_have_happened: bool,
+    closed: Option<Box<Closed>>,
+    credentials_from: Option<&'static str>,
 }
 
 /// What kind of failure it is.
@@ -79,6 +83,8 @@ impl Error {
             may_have_happened: kind == ErrorKind::Other
                 && refusal.status >= 500
                 && refusal.status != 503,
+            closed: None,
+            credentials_from: None,
         }
     }
 
@@ -115,7 +121,36 @@ impl Error {
             message: one_line(&message.into()),
             request_id: None,
             may_have_happened: false,
+            closed: None,
+            credentials_from: None,
         }
+    }
+
+    /// Says what closes the road.
+    #[must_use]
+    pub(in crate::aws) fn on_a_closed_road(self, closed: Closed) -> Self {
+        Self {
+            closed: Some(Box::new(closed)),
+            ..self
+        }
+    }
+
+    /// Says where the credentials of the call were found, if they were looked for, unless it is the
+    /// failure of a call for credentials and says so itself.
+    #[must_use]
+    pub(in crate::aws) fn signed_by(self, place: Option<&'static str>) -> Self {
+        Self {
+            credentials_from: self.credentials_from.or(place),
+            ..self
+        }
+    }
+
+    /// Whether AWS refuses because its clock shows another time than ours.
+    pub(in crate::aws) fn is_of_clocks(&self) -> bool {
+        let message = self.message();
+        matches!(self.code(), Some("RequestTimeTooSkewed" | "RequestExpired"))
+            || message.contains("Signature expired")
+            || message.contains("Signature not yet current")
     }
 
     /// The call, named as the permission for it: `iam:CreateUser`.
@@ -139,6 +174,16 @@ impl Error {
     /// AWS's message, or a sentence of ours; never empty.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// The road that is closed, where it is known what closes it.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closed.as_deref()
+    }
+
+    /// Where the process found the credentials of the call, if they are not of a configuration.
+    pub fn credentials_from(&self) -> Option<&'static str> {
+        self.credentials_from
     }
 
     /// By which AWS's support finds the call.

@@ -13,6 +13,7 @@ mod error;
 pub mod fake;
 pub mod limit;
 mod partition;
+mod road;
 mod sdk;
 mod types;
 
@@ -29,6 +30,7 @@ pub use client_config::{
 pub use error::{Error, ErrorKind};
 pub use limit::{AccountIam, AccountSts};
 pub use partition::{AwsAddress, Partition};
+pub use road::{Closed, Obstacle, Proxy, Road};
 pub use sdk::SdkConnector;
 pub use types::*;
 
@@ -221,6 +223,12 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 
     /// An STS client.
     fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, Error>;
+
+    /// The way to IAM that such a client takes.
+    fn road_to_iam(&self, config: &ClientConfig) -> Road;
+
+    /// The way to STS that such a client takes.
+    fn road_to_sts(&self, config: &ClientConfig) -> Road;
 }
 
 /// The two clients that one set of root credentials gives.

@@ -1,5 +1,6 @@
 //! Who is to blame when AWS says no, and what the reader can do about it.
 
+use super::closed;
 use crate::aws::{self, ErrorKind};
 use crate::logical::Error;
 
@@ -31,15 +32,28 @@ pub(crate) fn explain(error: &aws::Error) -> String {
 
 /// What the reader can do, where AWS's words do not say it.
 pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
+    if let Some(closed) = error.closed() {
+        return Some(closed::step(closed));
+    }
     let operation = error.operation();
     let step = match error.kind() {
         // Granting does not help there, and AWS says which policy forbids it.
         ErrorKind::Denied if error.message().contains("explicit deny") => return None,
         ErrorKind::Denied => {
             let action = denied_action(error.message()).unwrap_or(operation);
-            format!("grant {action} to the AWS credentials that this engine uses")
+            match error.credentials_from() {
+                Some(place) => format!(
+                    "grant {action} to the AWS credentials that this engine uses, which come from {place}"
+                ),
+                None => format!("grant {action} to the AWS credentials that this engine uses"),
+            }
         }
-        ErrorKind::InvalidCredentials => invalid_credentials(error).to_owned(),
+        ErrorKind::InvalidCredentials => match error.credentials_from() {
+            Some(place) => format!(
+                "AWS does not accept the credentials of this engine, which come from {place}"
+            ),
+            None => invalid_credentials(error).to_owned(),
+        },
         ErrorKind::NoCredentials => {
             "write access_key and secret_key to config/root, or give the server's environment AWS credentials".to_owned()
         }

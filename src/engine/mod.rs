@@ -7,6 +7,7 @@
 mod as_sent;
 mod busy;
 mod clients;
+mod closed;
 mod config_lease;
 mod config_root;
 mod creds;

@@ -15,7 +15,7 @@ use tracing_subscriber::{Layer, registry};
 
 use super::EngineFactory;
 use crate::aws::fake::FakeAws;
-use crate::aws::{self, AccessKeyId, ClientConfig, Connector, CredentialSource, Iam, Sts};
+use crate::aws::{self, AccessKeyId, ClientConfig, Connector, CredentialSource, Iam, Road, Sts};
 use crate::clock::{Clock, ManualClock};
 use crate::framework::Answer;
 use crate::logical::testing::{InMemoryStorage, StaticSystemView};
@@ -401,6 +401,14 @@ impl Connector for Surroundings {
 
     fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, aws::Error> {
         self.aws.sts(&self.look_around(config))
+    }
+
+    fn road_to_iam(&self, config: &ClientConfig) -> Road {
+        self.aws.road_to_iam(config)
+    }
+
+    fn road_to_sts(&self, config: &ClientConfig) -> Road {
+        self.aws.road_to_sts(config)
     }
 }
 

@@ -23,6 +23,12 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Deletes an entry; a missing one is no error.
     async fn delete(&self, key: &str) -> Result<(), StorageError>;
+
+    /// Whether this is a snapshot that the host has loaded beside the storage: what it holds is of the
+    /// past, so nobody may keep it for later or act with it.
+    fn is_snapshot(&self) -> bool {
+        false
+    }
 }
 
 /// One entry of a mount's storage.

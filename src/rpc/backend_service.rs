@@ -107,8 +107,9 @@ impl Backend for BackendService {
     ) -> Result<Response<HandleExistenceCheckReply>, Status> {
         let instance = self.instances.find(request.metadata())?;
         let told = time_limit::of(request.metadata());
+        let storage = instance.storage_of(request.metadata());
         let request = present(request.into_inner().request)?;
-        let outcome = match translate::request(request, told, instance.storage()) {
+        let outcome = match translate::request(request, told, storage) {
             Ok(request) => {
                 let (span, backend) = (request_span(&request), instance.backend());
                 let check = async move { backend.handle_existence_check(request).await };
@@ -125,8 +126,9 @@ impl Backend for BackendService {
     ) -> Result<Response<HandleRequestReply>, Status> {
         let instance = self.instances.find(request.metadata())?;
         let told = time_limit::of(request.metadata());
+        let storage = instance.storage_of(request.metadata());
         let request = present(request.into_inner().request)?;
-        let outcome = match translate::request(request, told, instance.storage()) {
+        let outcome = match translate::request(request, told, storage) {
             Ok(request) => {
                 let (span, backend) = (request_span(&request), instance.backend());
                 let (reply, replied) = oneshot::channel();

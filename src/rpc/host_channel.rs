@@ -4,16 +4,12 @@ use std::error::Error;
 use std::future::Future;
 use std::iter::successors;
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
 
+use crate::caller::OF_A_QUESTION;
 use crate::go_plugin::Channel;
-
-/// A call that takes longer fails. It outlasts an election of the host's storage and ends before
-/// the host gives up on the request that needs it, after 90 seconds.
-const CALL_LIMIT: Duration = Duration::from_mins(1);
 
 /// A channel that is given up when its instance goes.
 pub(super) struct HostChannel {
@@ -46,11 +42,12 @@ impl HostChannel {
         tokio::select! {
             biased;
             () = self.closed.cancelled() => Err(closed()),
-            answer = tokio::time::timeout(CALL_LIMIT, call(channel)) => match answer {
+            answer = tokio::time::timeout(OF_A_QUESTION, call(channel)) => match answer {
                 Ok(answer) => answer.map(Response::into_inner),
-                Err(_) => Err(Status::deadline_exceeded(
-                    "the host did not answer within 60 seconds",
-                )),
+                Err(_) => Err(Status::deadline_exceeded(format!(
+                    "the host did not answer within {} seconds",
+                    OF_A_QUESTION.as_secs()
+                ))),
             },
         }
     }

@@ -118,6 +118,14 @@ impl Instance {
         Arc::<RemoteStorage>::clone(&self.storage)
     }
 
+    /// What a call with this metadata is about: the mount's storage, or a snapshot of it.
+    pub(super) fn storage_of(&self, metadata: &MetadataMap) -> Arc<dyn Storage> {
+        match self.storage.snapshot(metadata) {
+            Some(snapshot) => Arc::new(snapshot),
+            None => self.storage(),
+        }
+    }
+
     /// Runs work to its end, even when the caller hangs up: it may have changed something in AWS
     /// that it has yet to write down. A panic becomes an error of this work alone; the log names
     /// its place.

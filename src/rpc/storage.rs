@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tonic::Status;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Request, Status};
 
 use super::host_channel::{HostChannel, text};
 use super::{MAX_MESSAGE, translate};
@@ -16,11 +17,37 @@ use crate::pb::backend::{StorageDeleteArgs, StorageGetArgs, StorageListArgs, Sto
 /// its answer; both are looked at.
 pub(super) struct RemoteStorage {
     host: Arc<HostChannel>,
+    snapshot: Option<AsciiMetadataValue>,
 }
+
+/// Under this name a host says with a request which snapshot it is about, and wants to be told the same
+/// with each question of ours that belongs to it.
+const SNAPSHOT_ID: &str = "snapshot_id";
 
 impl RemoteStorage {
     pub(super) fn new(host: Arc<HostChannel>) -> Self {
-        Self { host }
+        Self {
+            host,
+            snapshot: None,
+        }
+    }
+
+    /// The snapshot that a call with this metadata is about, if it is about one.
+    pub(super) fn snapshot(&self, metadata: &MetadataMap) -> Option<Self> {
+        let snapshot = metadata.get(SNAPSHOT_ID).filter(|id| !id.is_empty())?;
+        Some(Self {
+            host: Arc::clone(&self.host),
+            snapshot: Some(snapshot.clone()),
+        })
+    }
+
+    fn question<T>(&self, args: T) -> Request<T> {
+        let mut question = Request::new(args);
+        if let Some(snapshot) = &self.snapshot {
+            let metadata = question.metadata_mut();
+            metadata.insert(SNAPSHOT_ID, snapshot.clone());
+        }
+        question
     }
 }
 
@@ -30,7 +57,8 @@ impl Storage for RemoteStorage {
         let args = StorageListArgs {
             prefix: prefix.to_owned(),
         };
-        let call = |channel| async move { client(channel).list(args).await };
+        let question = self.question(args);
+        let call = |channel| async move { client(channel).list(question).await };
         let reply = self
             .host
             .call(call)
@@ -44,7 +72,8 @@ impl Storage for RemoteStorage {
         let args = StorageGetArgs {
             key: key.to_owned(),
         };
-        let call = |channel| async move { client(channel).get(args).await };
+        let question = self.question(args);
+        let call = |channel| async move { client(channel).get(question).await };
         let reply = self
             .host
             .call(call)
@@ -58,7 +87,8 @@ impl Storage for RemoteStorage {
         let args = StoragePutArgs {
             entry: Some(translate::storage_entry_to_wire(entry)),
         };
-        let call = |channel| async move { client(channel).put(args).await };
+        let question = self.question(args);
+        let call = |channel| async move { client(channel).put(question).await };
         let reply = self
             .host
             .call(call)
@@ -71,13 +101,18 @@ impl Storage for RemoteStorage {
         let args = StorageDeleteArgs {
             key: key.to_owned(),
         };
-        let call = |channel| async move { client(channel).delete(args).await };
+        let question = self.question(args);
+        let call = |channel| async move { client(channel).delete(question).await };
         let reply = self
             .host
             .call(call)
             .await
             .map_err(|status| failed(&status))?;
         check(reply.err)
+    }
+
+    fn is_snapshot(&self) -> bool {
+        self.snapshot.is_some()
     }
 }
 

@@ -56,6 +56,7 @@ mod refusals;
 mod registration;
 mod releases;
 mod removal;
+mod roads;
 mod round_trips;
 mod seals;
 mod sessions;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vault_plugin_secrets_aws::logical::READ_ONLY_STORAGE;
 use vault_plugin_secrets_aws::logical::testing::StorageFault;
 
-use crate::fake_host::{FAILS, HostServices, Product, send, setup_args};
+use crate::fake_host::{FAILS, HostServices, Product, request, send, setup_args, soon};
 use crate::toy::ToyPlugin;
 
 #[tokio::test]
@@ -75,4 +75,23 @@ async fn mounts_have_different_storages() {
         .unwrap();
 
     assert_eq!(send(&mut second, "read", "store/x", "").await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_request_about_a_snapshot_asks_the_storage_for_that_snapshot_and_the_next_one_does_not() {
+    let (_plugin, host) = ToyPlugin::with_host().await;
+    let services = HostServices::new(Product::Vault, Arc::default());
+    host.serve(1, services.clone()).await;
+    let mut mount = host.mount(Some("a"));
+    mount.setup(setup_args(1)).await.unwrap();
+    for (operation, path) in [("read", "store/x"), ("list", "store/")] {
+        let mut about_a_snapshot = tonic::Request::new(request(operation, path, ""));
+        let id = "0b8f5a5e".parse().unwrap();
+        about_a_snapshot.metadata_mut().insert("snapshot_id", id);
+        soon(mount.handle_request(about_a_snapshot)).await.unwrap();
+    }
+
+    send(&mut mount, "read", "store/x", "").await.unwrap();
+
+    assert_eq!(services.snapshots(), ["0b8f5a5e", "0b8f5a5e", ""]);
 }

@@ -38,7 +38,7 @@ pub use policies::InlinePolicies;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 
 use super::error::Refusal;
-use super::{AccessKeyId, ClientConfig, Connector, Error, Iam, Sts};
+use super::{AccessKeyId, ClientConfig, Connector, Error, Iam, Road, Sts};
 use crate::clock::Clock;
 use crate::secret::SecretString;
 use client_credentials::ClientCredentials;
@@ -245,6 +245,22 @@ impl Connector for FakeAws {
     fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, Error> {
         Ok(Arc::new(self.client(config)))
     }
+
+    fn road_to_iam(&self, config: &ClientConfig) -> Road {
+        road("iam", config)
+    }
+
+    fn road_to_sts(&self, config: &ClientConfig) -> Road {
+        road("sts", config)
+    }
+}
+
+fn road(service: &str, config: &ClientConfig) -> Road {
+    Road::direct(match (&config.endpoint, &config.region) {
+        (Some(endpoint), _) => endpoint.to_string(),
+        (None, Some(region)) => format!("https://{service}.{region}.aws.example"),
+        (None, None) => format!("https://{service}.aws.example"),
+    })
 }
 
 impl FakeAws {

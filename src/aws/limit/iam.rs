@@ -11,11 +11,11 @@ use super::limiter::Limiter;
 use super::queue::{Class, Rank};
 use super::rate::Answer;
 use super::request::{Asks, Phase, Request};
-use super::{Place, nobody_waits, out_of_time, unanswered};
+use super::{nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
-    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
-    SshPublicKeyId, User, UserName,
+    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, Road,
+    ServiceSpecificCredentialId, SshPublicKeyId, User, UserName,
 };
 use crate::caller::Caller;
 
@@ -39,7 +39,7 @@ pub struct AccountIam {
     pub(super) iam: Arc<dyn Iam>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) mount: u64,
-    pub(super) place: Place,
+    pub(super) road: Arc<Road>,
 }
 
 impl AccountIam {
@@ -52,7 +52,7 @@ impl AccountIam {
             phase: Phase::Whole,
             expected: 0,
             caller: caller.clone(),
-            place: self.place.clone(),
+            road: Arc::clone(&self.road),
         }
     }
 }
@@ -68,7 +68,7 @@ pub struct LimitedIam {
     phase: Phase,
     expected: usize,
     caller: Caller,
-    place: Place,
+    road: Arc<Road>,
 }
 
 impl LimitedIam {
@@ -159,7 +159,7 @@ impl LimitedIam {
             };
             let result = timeout_at(answered_by, send())
                 .await
-                .unwrap_or_else(|_| Err(unanswered(operation, &self.place)));
+                .unwrap_or_else(|_| Err(unanswered(operation, &self.road)));
             let answer = told(&result);
             // Returned before any pause: others have their turns meanwhile.
             if answer != Answer::Throttled || refusals < TELLING_REFUSALS {

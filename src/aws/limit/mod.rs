@@ -30,7 +30,7 @@ pub use iam::{AccountIam, LimitedIam};
 pub use queue::Class;
 pub use sts::{AccountSts, LimitedSts};
 
-use super::{ClientConfig, Connector, Endpoint, Error, ErrorKind, Region};
+use super::{ClientConfig, Closed, Connector, Error, ErrorKind, Obstacle, Road};
 use account::Account;
 use limiter::Limiter;
 
@@ -82,8 +82,7 @@ impl MountLimits {
             iam: connector.iam(config)?,
             limiter: self.limits.limiter(config),
             mount: self.mount,
-            // IAM is one for all regions.
-            place: Place::new(config.endpoint.as_ref(), None),
+            road: Arc::new(connector.road_to_iam(config)),
         })
     }
 
@@ -96,21 +95,7 @@ impl MountLimits {
         Ok(AccountSts {
             sts: connector.sts(config)?,
             limiter: self.limits.limiter(config),
-            place: Place::new(config.endpoint.as_ref(), config.region.as_ref()),
-        })
-    }
-}
-
-/// Where a service is, for the end of a sentence; empty where the configuration does not say.
-#[derive(Clone, Debug)]
-struct Place(Arc<str>);
-
-impl Place {
-    fn new(endpoint: Option<&Endpoint>, region: Option<&Region>) -> Self {
-        Self(match (endpoint, region) {
-            (Some(endpoint), _) => format!(" at {endpoint}").into(),
-            (None, Some(region)) => format!(" in {region}").into(),
-            (None, None) => "".into(),
+            road: Arc::new(connector.road_to_sts(config)),
         })
     }
 }
@@ -126,7 +111,11 @@ pub fn out_of_time(operation: &'static str) -> Error {
     Error::unreachable(operation, message, false)
 }
 
-fn unanswered(operation: &'static str, Place(place): &Place) -> Error {
-    let message = format!("AWS did not answer{place} until the time for this request was over");
-    Error::unreachable(operation, message, true)
+fn unanswered(operation: &'static str, road: &Road) -> Error {
+    let message = format!("AWS did not answer at {road} until the time for this request was over");
+    Error::unreachable(operation, message, true).on_a_closed_road(Closed {
+        road: road.clone(),
+        before_proxy: false,
+        obstacle: Obstacle::NoAnswerInTime,
+    })
 }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
 use super::limiter::Limiter;
-use super::{Place, nobody_waits, out_of_time, unanswered};
+use super::{nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AssumeRole, AssumedRole, CallerIdentity, Error, FederatedUser, GetFederationToken,
-    GetSessionToken, SessionCredentials, Sts,
+    GetSessionToken, Road, SessionCredentials, Sts,
 };
 use crate::caller::Caller;
 
@@ -18,7 +18,7 @@ use crate::caller::Caller;
 pub struct AccountSts {
     pub(super) sts: Arc<dyn Sts>,
     pub(super) limiter: Arc<Limiter>,
-    pub(super) place: Place,
+    pub(super) road: Arc<Road>,
 }
 
 impl AccountSts {
@@ -67,7 +67,7 @@ impl LimitedSts {
             };
             timeout_at(self.until, send)
                 .await
-                .unwrap_or_else(|_| Err(unanswered(operation, &self.of.place)))
+                .unwrap_or_else(|_| Err(unanswered(operation, &self.of.road)))
         };
         tokio::select! {
             biased;

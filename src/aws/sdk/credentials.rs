@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region as SdkRegion};
 use aws_credential_types::provider::error::CredentialsError;
@@ -16,12 +16,18 @@ use futures_util::FutureExt as _;
 use tokio::sync::OnceCell;
 
 use super::beside::Beside;
+use super::machine::{Chain, Origin};
 use super::sts::SdkSts;
 use crate::aws::{
     AccessKeyId, AssumeRole, AssumeRoleSource, Error, ErrorKind, Region, SessionCredentials, Sts,
     WebIdentitySource,
 };
+use crate::environment::Environment;
 use crate::secret::{ExposeSecret, SecretString};
+
+/// How long credentials are fetched at most; longer than one call to STS with all its tries, which
+/// tells why it failed.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// A source of credentials with a memory for what it gave. Clients that share both share what was
 /// fetched.
@@ -29,13 +35,16 @@ use crate::secret::{ExposeSecret, SecretString};
 pub(super) struct Credentials {
     pub(super) provider: SharedCredentialsProvider,
     pub(super) cache: SharedIdentityCache,
+    /// Where those of the machine were found.
+    pub(super) origin: Origin,
 }
 
 impl Credentials {
     fn new(provider: impl ProvideCredentials + 'static) -> Self {
         Self {
             provider: SharedCredentialsProvider::new(provider),
-            cache: IdentityCache::lazy().build(),
+            cache: IdentityCache::lazy().load_timeout(LOAD_TIMEOUT).build(),
+            origin: Origin::default(),
         }
     }
 
@@ -53,16 +62,30 @@ impl Credentials {
         ))
     }
 
-    /// `region` is where the chain finds STS, if it needs it.
-    pub(super) fn default_chain(region: &Region, http: &SharedHttpClient) -> Self {
-        Self::new(DefaultChain {
+    /// What the process finds around it. `region` is where the chain finds STS, if it needs it;
+    /// `logged` is what the log knows of all chains.
+    pub(super) fn of_the_machine(
+        region: &Region,
+        http: &SharedHttpClient,
+        environment: Arc<dyn Environment>,
+        logged: &Origin,
+    ) -> Self {
+        let origin = Origin::default();
+        let of_the_machine = Self::new(DefaultChain {
             lazy: Arc::new(LazyChain {
                 region: SdkRegion::new(region.to_string()),
                 http: http.clone(),
+                environment,
+                origin: origin.clone(),
+                logged: logged.clone(),
                 chain: OnceCell::new(),
             }),
             loading: Beside::default(),
-        })
+        });
+        Self {
+            origin,
+            ..of_the_machine
+        }
     }
 
     pub(super) fn of_assumed_role(sts: SdkSts, role: &AssumeRoleSource) -> Self {
@@ -127,7 +150,7 @@ impl<F> fmt::Debug for Session<F> {
     }
 }
 
-/// The SDK's own chain. It reads files, so it does all that it does beside the thread that serves.
+/// The chain of the machine. It reads files, so it does all that it does beside the thread that serves.
 #[derive(Debug)]
 struct DefaultChain {
     lazy: Arc<LazyChain>,
@@ -135,11 +158,19 @@ struct DefaultChain {
 }
 
 /// Built at its first use.
-#[derive(Debug)]
 struct LazyChain {
     region: SdkRegion,
     http: SharedHttpClient,
-    chain: OnceCell<DefaultCredentialsChain>,
+    environment: Arc<dyn Environment>,
+    origin: Origin,
+    logged: Origin,
+    chain: OnceCell<Chain>,
+}
+
+impl fmt::Debug for LazyChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LazyChain")
+    }
 }
 
 impl LazyChain {
@@ -149,17 +180,11 @@ impl LazyChain {
                 .with_behavior_version(Some(BehaviorVersion::latest()))
                 .with_region(Some(self.region.clone()))
                 .with_http_client(self.http.clone());
-            DefaultCredentialsChain::builder()
-                .region(self.region.clone())
-                .configure(config)
-                .build()
-                .await
+            let environment = &*self.environment;
+            let (origin, logged) = (self.origin.clone(), self.logged.clone());
+            Chain::of_the_machine(&config, environment, origin, logged)
         };
-        self.chain
-            .get_or_init(build)
-            .await
-            .provide_credentials()
-            .await
+        self.chain.get_or_init(build).await.load().await
     }
 }
 
@@ -178,6 +203,6 @@ impl ProvideCredentials for DefaultChain {
 
     /// What was fetched last, for when the instance's metadata service is down for a while.
     fn fallback_on_interrupt(&self) -> Option<SdkCredentials> {
-        self.lazy.chain.get()?.fallback_on_interrupt()
+        self.lazy.chain.get()?.fallback()
     }
 }

@@ -12,7 +12,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use tokio::runtime::Builder;
 
-use super::SdkConnector;
+use super::http::Http;
+use super::{HttpOfAll, SdkConnector};
 use crate::aws::{
     AccessKeyId, Arn, AssumeRole, ClientConfig, Connector, CreateUser, CredentialSource, Error,
     FederatedUserName, GetFederationToken, GetSessionToken, GroupName, PolicyName, RoleSessionName,
@@ -72,9 +73,14 @@ pub(crate) fn answer(data: &[u8]) -> Option<Error> {
 
 /// Makes the call; `None` when there is none of that name.
 async fn ask(operation: &str, aws: Replay) -> Option<Result<(), Error>> {
+    let environment = FixedEnvironment::default();
+    let http = HttpOfAll {
+        routes: Http::from_environment(&environment).ok()?.routes,
+        client: SharedHttpClient::new(aws),
+    };
     let connector = SdkConnector {
-        http: Mutex::new(Some(SharedHttpClient::new(aws))),
-        ..SdkConnector::new(Arc::new(FixedEnvironment::default()))
+        http: Mutex::new(Some(http)),
+        ..SdkConnector::new(Arc::new(environment))
     };
     let config = ClientConfig {
         max_retries: Some(1),

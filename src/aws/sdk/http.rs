@@ -1,7 +1,6 @@
 //! The HTTP client that all clients share: proxies, trust, and how failures to connect are told.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +13,13 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use hyper_util::client::proxy::matcher::Matcher;
 use tokio::sync::OnceCell;
 
 use super::beside::Beside;
+use super::closed::Unanswered;
 use super::trust::{Trust, Untrusting};
+use crate::aws::{Proxy, Road};
 use crate::environment::Environment;
 
 /// How long an unused connection is kept: shorter than AWS keeps it, so that few requests meet one
@@ -33,7 +35,7 @@ const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16,fd00:ec2::
 /// be readable later.
 #[derive(Debug)]
 pub(super) struct Http {
-    routes: Arc<Routes>,
+    pub(super) routes: Arc<Routes>,
     /// One per time limits asked for: those of a connection are fixed when it is opened.
     connectors: Mutex<HashMap<TimeLimits, SharedHttpConnector>>,
 }
@@ -41,12 +43,33 @@ pub(super) struct Http {
 type TimeLimits = (Option<Duration>, Option<Duration>);
 
 /// What the environment says of the way out.
-struct Routes {
+pub(super) struct Routes {
     http_proxy: Option<ProxyConfig>,
     /// Whether requests without TLS pass a proxy with TLS.
     http_proxy_needs_trust: bool,
     https_proxy: Option<ProxyConfig>,
+    /// Which proxy a request passes; it decides as the HTTP client does.
+    matcher: Matcher,
     trust: Trust,
+}
+
+impl Routes {
+    /// The way to an address.
+    pub(super) fn road(&self, address: &str) -> Road {
+        let uri = address.parse().ok();
+        let proxy = uri.and_then(|uri| self.matcher.intercept(&uri));
+        Road {
+            address: address.to_owned(),
+            proxy: proxy.map(|proxy| Proxy {
+                has_password: proxy.basic_auth().is_some(),
+                address: {
+                    let (host, port) = (proxy.uri().host(), proxy.uri().port());
+                    let host = host.unwrap_or_default();
+                    port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
+                },
+            }),
+        }
+    }
 }
 
 impl std::fmt::Debug for Routes {
@@ -62,8 +85,14 @@ impl Http {
         let http_proxy = proxy_address(environment, "HTTP_PROXY");
         let https_proxy = proxy_address(environment, "HTTPS_PROXY");
         let direct = no_proxy(environment);
+        let matcher = Matcher::builder()
+            .http(http_proxy.clone().unwrap_or_default())
+            .https(https_proxy.clone().unwrap_or_default())
+            .no(direct.clone())
+            .build();
         Ok(Self {
             routes: Arc::new(Routes {
+                matcher,
                 http_proxy_needs_trust: http_proxy
                     .as_ref()
                     .is_some_and(|address| address.starts_with("https:")),
@@ -175,7 +204,8 @@ impl PoolBuilder {
 impl HttpConnector for LazyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (scheme, rest) = request.uri().split_once("://").unwrap_or_default();
-        let host = rest.split('/').next().unwrap_or_default().to_owned();
+        let host = rest.split('/').next().unwrap_or_default();
+        let address = format!("{scheme}://{host}");
         let pool = if scheme == "https" {
             &self.https
         } else {
@@ -183,48 +213,26 @@ impl HttpConnector for LazyConnector {
         };
         let pool = Arc::clone(pool);
         HttpConnectorFuture::new(async move {
-            let answer = pool.get().await?.call(request);
-            answer.await.map_err(|error| told(error, host))
+            let answer = async { pool.get().await?.call(request).await };
+            answer.await.map_err(|error| {
+                let routes = &pool.builder.routes;
+                told(error, routes.road(&address), routes.trust.has_bundle())
+            })
         })
     }
 }
 
-/// No answer from a host.
-#[derive(Debug, thiserror::Error)]
-#[error("{host}")]
-pub(super) struct Unanswered {
-    pub(super) host: String,
-    /// Whether there was a connection, so that the request may have been heard.
-    pub(super) was_connected: bool,
-    source: ConnectorError,
-}
-
-/// Adds the host, which the error leaves out, and whether there was a connection.
-fn told(error: ConnectorError, host: String) -> ConnectorError {
+/// Adds what the error leaves out: the road, and what closes it.
+fn told(error: ConnectorError, road: Road, believes_a_file: bool) -> ConnectorError {
     let (is_timeout, is_io, is_user) = (error.is_timeout(), error.is_io(), error.is_user());
     let kind = error.as_other();
-    let source = Box::new(Unanswered {
-        host,
-        was_connected: !failed_to_connect(&error),
-        source: error,
-    });
+    let source = Box::new(Unanswered::new(error, road, believes_a_file));
     match () {
         () if is_timeout => ConnectorError::timeout(source),
         () if is_io => ConnectorError::io(source),
         () if is_user => ConnectorError::user(source),
         () => ConnectorError::other(source, kind),
     }
-}
-
-fn failed_to_connect(error: &ConnectorError) -> bool {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-            return error.is_connect();
-        }
-        next = error.source();
-    }
-    false
 }
 
 /// A variable in either spelling, unless it is empty.

@@ -7,7 +7,7 @@ use aws_sdk_iam::operation::create_user::CreateUserError;
 use aws_sdk_iam::types::{AttachedPolicy, StatusType, Tag as SdkTag, User as SdkUser};
 use percent_encoding::percent_decode_str;
 
-use super::call::{call, incomplete};
+use super::call::{Calls, call, incomplete};
 use super::retry::NotTwice;
 use super::sts::moment;
 use crate::aws::{
@@ -23,11 +23,12 @@ const PAGE: i32 = 1000;
 #[derive(Debug)]
 pub(super) struct SdkIam {
     client: Client,
+    calls: Calls,
 }
 
 impl SdkIam {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, calls: Calls) -> Self {
+        Self { client, calls }
     }
 }
 
@@ -53,7 +54,7 @@ impl Iam for SdkIam {
             .customize()
             .config_override(not_twice)
             .send();
-        let user = call(OPERATION, sent).await?.user;
+        let user = call(&self.calls, OPERATION, sent).await?.user;
         user.map(described)
             .ok_or_else(|| incomplete(OPERATION, "user"))
     }
@@ -65,7 +66,7 @@ impl Iam for SdkIam {
             .get_user()
             .set_user_name(user_name.map(ToString::to_string))
             .send();
-        let user = call(OPERATION, sent).await?.user;
+        let user = call(&self.calls, OPERATION, sent).await?.user;
         user.map(described)
             .ok_or_else(|| incomplete(OPERATION, "user"))
     }
@@ -81,7 +82,7 @@ impl Iam for SdkIam {
             .customize()
             .config_override(not_twice)
             .send();
-        let key = call(OPERATION, sent)
+        let key = call(&self.calls, OPERATION, sent)
             .await?
             .access_key
             .filter(|key| !key.access_key_id.is_empty() && !key.secret_access_key.is_empty())
@@ -109,7 +110,9 @@ impl Iam for SdkIam {
             .access_key_id(access_key_id.as_str())
             .status(status)
             .send();
-        call("iam:UpdateAccessKey", sent).await.map(|_| ())
+        call(&self.calls, "iam:UpdateAccessKey", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_access_keys(
@@ -123,7 +126,7 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .into_paginator()
             .page_size(PAGE);
-        let keys = call(OPERATION, pages.items().send().try_collect()).await?;
+        let keys = call(&self.calls, OPERATION, pages.items().send().try_collect()).await?;
         keys.into_iter()
             .map(|key| match (key.access_key_id, key.create_date) {
                 (Some(id), Some(create_date)) => Ok(AccessKeyMetadata {
@@ -145,7 +148,7 @@ impl Iam for SdkIam {
             .delete_user()
             .user_name(user_name.as_str())
             .send();
-        call("iam:DeleteUser", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteUser", sent).await.map(|_| ())
     }
 
     async fn delete_access_key(
@@ -159,7 +162,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .access_key_id(access_key_id.as_str())
             .send();
-        call("iam:DeleteAccessKey", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteAccessKey", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn attach_user_policy(
@@ -173,7 +178,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .policy_arn(policy_arn.as_str())
             .send();
-        call("iam:AttachUserPolicy", sent).await.map(|_| ())
+        call(&self.calls, "iam:AttachUserPolicy", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn detach_user_policy(
@@ -187,7 +194,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .policy_arn(policy_arn.as_str())
             .send();
-        call("iam:DetachUserPolicy", sent).await.map(|_| ())
+        call(&self.calls, "iam:DetachUserPolicy", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_attached_user_policies(&self, user_name: &UserName) -> Result<Vec<Arn>, Error> {
@@ -198,6 +207,7 @@ impl Iam for SdkIam {
             .into_paginator()
             .page_size(PAGE);
         let items = call(
+            &self.calls,
             "iam:ListAttachedUserPolicies",
             pages.items().send().try_collect(),
         )
@@ -218,7 +228,9 @@ impl Iam for SdkIam {
             .policy_name(policy_name.as_str())
             .policy_document(policy_document)
             .send();
-        call("iam:PutUserPolicy", sent).await.map(|_| ())
+        call(&self.calls, "iam:PutUserPolicy", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn delete_user_policy(
@@ -232,7 +244,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .policy_name(policy_name.as_str())
             .send();
-        call("iam:DeleteUserPolicy", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteUserPolicy", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_user_policies(&self, user_name: &UserName) -> Result<Vec<PolicyName>, Error> {
@@ -242,7 +256,12 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .into_paginator()
             .page_size(PAGE);
-        let items = call("iam:ListUserPolicies", pages.items().send().try_collect()).await?;
+        let items = call(
+            &self.calls,
+            "iam:ListUserPolicies",
+            pages.items().send().try_collect(),
+        )
+        .await?;
         Ok(items.into_iter().map(PolicyName::from_aws).collect())
     }
 
@@ -257,7 +276,9 @@ impl Iam for SdkIam {
             .group_name(group_name.as_str())
             .user_name(user_name.as_str())
             .send();
-        call("iam:AddUserToGroup", sent).await.map(|_| ())
+        call(&self.calls, "iam:AddUserToGroup", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn remove_user_from_group(
@@ -271,7 +292,9 @@ impl Iam for SdkIam {
             .group_name(group_name.as_str())
             .user_name(user_name.as_str())
             .send();
-        call("iam:RemoveUserFromGroup", sent).await.map(|_| ())
+        call(&self.calls, "iam:RemoveUserFromGroup", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_groups_for_user(&self, user_name: &UserName) -> Result<Vec<GroupName>, Error> {
@@ -281,7 +304,12 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .into_paginator()
             .page_size(PAGE);
-        let items = call("iam:ListGroupsForUser", pages.items().send().try_collect()).await?;
+        let items = call(
+            &self.calls,
+            "iam:ListGroupsForUser",
+            pages.items().send().try_collect(),
+        )
+        .await?;
         Ok(items
             .into_iter()
             .map(|group| GroupName::from_aws(group.group_name))
@@ -299,6 +327,7 @@ impl Iam for SdkIam {
             .into_paginator()
             .page_size(PAGE);
         let items = call(
+            &self.calls,
             "iam:ListAttachedGroupPolicies",
             pages.items().send().try_collect(),
         )
@@ -313,7 +342,12 @@ impl Iam for SdkIam {
             .group_name(group_name.as_str())
             .into_paginator()
             .page_size(PAGE);
-        let items = call("iam:ListGroupPolicies", pages.items().send().try_collect()).await?;
+        let items = call(
+            &self.calls,
+            "iam:ListGroupPolicies",
+            pages.items().send().try_collect(),
+        )
+        .await?;
         Ok(items.into_iter().map(PolicyName::from_aws).collect())
     }
 
@@ -330,7 +364,7 @@ impl Iam for SdkIam {
             .policy_name(policy_name.as_str())
             .send();
         // AWS writes a space as %20 and a plus as %2B; others write it as forms are written.
-        let document = call(OPERATION, sent)
+        let document = call(&self.calls, OPERATION, sent)
             .await?
             .policy_document
             .replace('+', " ");
@@ -346,7 +380,9 @@ impl Iam for SdkIam {
             .delete_login_profile()
             .user_name(user_name.as_str())
             .send();
-        call("iam:DeleteLoginProfile", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteLoginProfile", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_mfa_devices(&self, user_name: &UserName) -> Result<Vec<MfaSerialNumber>, Error> {
@@ -356,7 +392,12 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .into_paginator()
             .page_size(PAGE);
-        let items = call("iam:ListMFADevices", pages.items().send().try_collect()).await?;
+        let items = call(
+            &self.calls,
+            "iam:ListMFADevices",
+            pages.items().send().try_collect(),
+        )
+        .await?;
         Ok(items
             .into_iter()
             .map(|device| MfaSerialNumber::from_aws(device.serial_number))
@@ -374,7 +415,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .serial_number(serial_number.as_str())
             .send();
-        call("iam:DeactivateMFADevice", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeactivateMFADevice", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn delete_virtual_mfa_device(
@@ -386,7 +429,9 @@ impl Iam for SdkIam {
             .delete_virtual_mfa_device()
             .serial_number(serial_number.as_str())
             .send();
-        call("iam:DeleteVirtualMFADevice", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteVirtualMFADevice", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_ssh_public_keys(
@@ -399,7 +444,12 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .into_paginator()
             .page_size(PAGE);
-        let items = call("iam:ListSSHPublicKeys", pages.items().send().try_collect()).await?;
+        let items = call(
+            &self.calls,
+            "iam:ListSSHPublicKeys",
+            pages.items().send().try_collect(),
+        )
+        .await?;
         Ok(items
             .into_iter()
             .map(|key| SshPublicKeyId::from_aws(key.ssh_public_key_id))
@@ -417,7 +467,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .ssh_public_key_id(ssh_public_key_id.as_str())
             .send();
-        call("iam:DeleteSSHPublicKey", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteSSHPublicKey", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_signing_certificates(
@@ -431,6 +483,7 @@ impl Iam for SdkIam {
             .into_paginator()
             .page_size(PAGE);
         let items = call(
+            &self.calls,
             "iam:ListSigningCertificates",
             pages.items().send().try_collect(),
         )
@@ -452,7 +505,9 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .certificate_id(certificate_id.as_str())
             .send();
-        call("iam:DeleteSigningCertificate", sent).await.map(|_| ())
+        call(&self.calls, "iam:DeleteSigningCertificate", sent)
+            .await
+            .map(|_| ())
     }
 
     async fn list_service_specific_credentials(
@@ -470,7 +525,7 @@ impl Iam for SdkIam {
                 .max_items(PAGE)
                 .set_marker(marker.clone())
                 .send();
-            let page = call(OPERATION, sent).await?;
+            let page = call(&self.calls, OPERATION, sent).await?;
             let found = page.service_specific_credentials.unwrap_or_default();
             ids.extend(found.into_iter().map(|one| {
                 ServiceSpecificCredentialId::from_aws(one.service_specific_credential_id)
@@ -498,7 +553,7 @@ impl Iam for SdkIam {
             .user_name(user_name.as_str())
             .service_specific_credential_id(service_specific_credential_id.as_str())
             .send();
-        call("iam:DeleteServiceSpecificCredential", sent)
+        call(&self.calls, "iam:DeleteServiceSpecificCredential", sent)
             .await
             .map(|_| ())
     }

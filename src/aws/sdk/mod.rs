@@ -2,12 +2,14 @@
 
 mod beside;
 mod call;
+mod closed;
 mod credentials;
 mod form;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fuzzing;
 mod http;
 mod iam;
+mod machine;
 mod retry;
 mod sts;
 #[cfg(test)]
@@ -25,23 +27,31 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region as SdkRegion, SdkConfig};
 use aws_sdk_iam::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_iam::config::{SharedHttpClient, StalledStreamProtectionConfig};
+use futures_util::FutureExt as _;
 
 use super::{
-    ClientConfig, Connector, CredentialSource, Endpoint, Error, ErrorKind, Iam, Region, Sts,
+    ClientConfig, Connector, CredentialSource, Endpoint, Error, ErrorKind, Iam, Region, Road, Sts,
     StsAddress,
 };
 use crate::environment::Environment;
+use call::Calls;
 use credentials::Credentials;
 use form::PlusForSpace;
-use http::Http;
+use http::{Http, Routes};
 use iam::SdkIam;
+use machine::Origin;
 use retry::NotThrottled;
 use sts::SdkSts;
 
 /// To open a connection, with name resolution and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For one try. AWS answers in well under a second; this is for lost packets and slow proxies.
+/// For one try, until the answer begins. AWS answers in well under a second; this is for lost packets
+/// and slow proxies. The tries that a call has unless told otherwise end before the first of a
+/// request's moments, so that the reason is told and not that its time is over.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For one try, with the whole answer. Longer than all that tells where it was held up.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// For one call with all its tries. Hosts give up a request after 90 seconds, and by then the engine
@@ -67,8 +77,17 @@ const DEFAULT_RETRIES: u32 = 2;
 /// the process's own environment.
 pub struct SdkConnector {
     environment: Arc<dyn Environment>,
-    http: Mutex<Option<SharedHttpClient>>,
+    http: Mutex<Option<HttpOfAll>>,
     default_chains: Mutex<HashMap<Region, Credentials>>,
+    /// Where the log says that credentials were found.
+    logged: Origin,
+}
+
+/// The HTTP client of the process.
+#[derive(Clone)]
+struct HttpOfAll {
+    client: SharedHttpClient,
+    routes: Arc<Routes>,
 }
 
 impl SdkConnector {
@@ -78,17 +97,55 @@ impl SdkConnector {
             environment,
             http: Mutex::new(None),
             default_chains: Mutex::new(HashMap::new()),
+            logged: Origin::default(),
         }
     }
 
-    fn http(&self, service: Service) -> Result<SharedHttpClient, Error> {
+    fn http(&self, service: Service) -> Result<HttpOfAll, Error> {
         let mut http = self.http.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(http) = &*http {
             return Ok(http.clone());
         }
         let made = Http::from_environment(&*self.environment)
             .map_err(|reason| Error::unasked(service.any(), ErrorKind::Invalid, reason))?;
-        Ok(http.insert(SharedHttpClient::new(made)).clone())
+        let of_all = HttpOfAll {
+            routes: Arc::clone(&made.routes),
+            client: SharedHttpClient::new(made),
+        };
+        Ok(http.insert(of_all).clone())
+    }
+
+    /// The way that requests to a service take.
+    fn road(&self, config: &ClientConfig, service: Service) -> Road {
+        let address = match self.endpoint(config, service) {
+            Ok(Some(endpoint)) => endpoint.to_string(),
+            // Whoever asks gets the reason of the failure elsewhere.
+            Ok(None) | Err(_) => self.address_of_aws(config, service),
+        };
+        match self.http(service) {
+            Ok(http) => http.routes.road(&address),
+            Err(_) => Road::direct(address),
+        }
+    }
+
+    /// Where AWS itself has the service.
+    fn address_of_aws(&self, config: &ClientConfig, service: Service) -> String {
+        let region = self.region(config.region.as_ref());
+        let address =
+            service.address_of_aws(&region, self.use_fips(config), self.use_dual_stack(config));
+        address.unwrap_or_else(|| format!("{} in {region}", service.name()))
+    }
+
+    fn use_fips(&self, config: &ClientConfig) -> bool {
+        config
+            .use_fips
+            .unwrap_or_else(|| self.is_true("AWS_USE_FIPS_ENDPOINT"))
+    }
+
+    fn use_dual_stack(&self, config: &ClientConfig) -> bool {
+        config
+            .use_dual_stack
+            .unwrap_or_else(|| self.is_true("AWS_USE_DUALSTACK_ENDPOINT"))
     }
 
     fn region(&self, configured: Option<&Region>) -> Region {
@@ -127,8 +184,12 @@ impl SdkConnector {
             .transpose()
     }
 
-    fn sdk_config(&self, config: &ClientConfig, service: Service) -> Result<SdkConfig, Error> {
-        let http = self.http(service)?;
+    fn sdk_config(
+        &self,
+        config: &ClientConfig,
+        service: Service,
+    ) -> Result<(SdkConfig, Calls), Error> {
+        let http = self.http(service)?.client;
         let region = self.region(config.region.as_ref());
         let credentials = self.credentials(config, &region, &http)?;
         let retries = config.max_retries.unwrap_or(DEFAULT_RETRIES);
@@ -147,12 +208,14 @@ impl SdkConnector {
             // An endpoint of one's own is taken as it is: the SDK refuses to change it.
             sdk.set_endpoint_url(Some(endpoint.to_string()));
         } else {
-            let use_fips = || self.is_true("AWS_USE_FIPS_ENDPOINT");
-            let use_dual_stack = || self.is_true("AWS_USE_DUALSTACK_ENDPOINT");
-            sdk.set_use_fips(Some(config.use_fips.unwrap_or_else(use_fips)));
-            sdk.set_use_dual_stack(Some(config.use_dual_stack.unwrap_or_else(use_dual_stack)));
+            sdk.set_use_fips(Some(self.use_fips(config)));
+            sdk.set_use_dual_stack(Some(self.use_dual_stack(config)));
         }
-        Ok(sdk.build())
+        let calls = Calls {
+            road: self.road(config, service),
+            origin: credentials.origin,
+        };
+        Ok((sdk.build(), calls))
     }
 
     fn credentials(
@@ -169,7 +232,10 @@ impl SdkConnector {
                     .unwrap_or_else(PoisonError::into_inner);
                 Ok(chains
                     .entry(region.clone())
-                    .or_insert_with(|| Credentials::default_chain(region, http))
+                    .or_insert_with(|| {
+                        let environment = Arc::clone(&self.environment);
+                        Credentials::of_the_machine(region, http, environment, &self.logged)
+                    })
                     .clone())
             }
             CredentialSource::Static {
@@ -210,28 +276,36 @@ impl SdkConnector {
     }
 
     fn sdk_sts(&self, config: &ClientConfig) -> Result<SdkSts, Error> {
-        let sdk = self.sdk_config(config, Service::Sts)?;
+        let (sdk, calls) = self.sdk_config(config, Service::Sts)?;
         let sts = aws_sdk_sts::config::Builder::from(&sdk)
             .retry_partition(retry_partition("sts"))
             .interceptor(PlusForSpace);
-        Ok(SdkSts::new(aws_sdk_sts::Client::from_conf(sts.build())))
+        let client = aws_sdk_sts::Client::from_conf(sts.build());
+        Ok(SdkSts::new(client, calls))
     }
 }
 
 impl Connector for SdkConnector {
     fn iam(&self, config: &ClientConfig) -> Result<Arc<dyn Iam>, Error> {
-        let sdk = self.sdk_config(config, Service::Iam)?;
+        let (sdk, calls) = self.sdk_config(config, Service::Iam)?;
         let iam = aws_sdk_iam::config::Builder::from(&sdk)
             .retry_partition(retry_partition("iam"))
             .retry_classifier(NotThrottled)
             .interceptor(PlusForSpace);
-        Ok(Arc::new(SdkIam::new(aws_sdk_iam::Client::from_conf(
-            iam.build(),
-        ))))
+        let client = aws_sdk_iam::Client::from_conf(iam.build());
+        Ok(Arc::new(SdkIam::new(client, calls)))
     }
 
     fn sts(&self, config: &ClientConfig) -> Result<Arc<dyn Sts>, Error> {
         Ok(Arc::new(self.sdk_sts(config)?))
+    }
+
+    fn road_to_iam(&self, config: &ClientConfig) -> Road {
+        self.road(config, Service::Iam)
+    }
+
+    fn road_to_sts(&self, config: &ClientConfig) -> Road {
+        self.road(config, Service::Sts)
     }
 }
 
@@ -255,6 +329,35 @@ impl Service {
         }
     }
 
+    fn name(self) -> &'static str {
+        match self {
+            Self::Iam => "IAM",
+            Self::Sts => "STS",
+        }
+    }
+
+    /// The rules of the SDK, which are AWS's own.
+    fn address_of_aws(self, region: &Region, fips: bool, dual_stack: bool) -> Option<String> {
+        macro_rules! resolved {
+            ($sdk:ident) => {{
+                use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+                let params = Params::builder()
+                    .region(region.to_string())
+                    .use_fips(fips)
+                    .use_dual_stack(dual_stack)
+                    .build()
+                    .ok()?;
+                let resolver = DefaultResolver::new();
+                let resolved = ResolveEndpoint::resolve_endpoint(&resolver, &params);
+                resolved.now_or_never()?.ok()?.url().to_owned()
+            }};
+        }
+        Some(match self {
+            Self::Iam => resolved!(aws_sdk_iam),
+            Self::Sts => resolved!(aws_sdk_sts),
+        })
+    }
+
     /// Stands for the operation in an error that comes before any.
     fn any(self) -> &'static str {
         match self {
@@ -267,6 +370,7 @@ impl Service {
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()

@@ -10,7 +10,7 @@ use aws_sdk_iam::error::{ErrorMetadata, ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
 
 use super::call::refused;
-use super::http::Unanswered;
+use super::closed::Unanswered;
 use crate::aws::ErrorKind;
 
 /// Forbids to try again what AWS may have done already, for the calls that make something anew each

@@ -9,7 +9,7 @@ use aws_sdk_sts::types::{Credentials, PolicyDescriptorType, Tag as SdkTag};
 use aws_smithy_types::DateTime;
 use time::OffsetDateTime;
 
-use super::call::{call, incomplete};
+use super::call::{Calls, call, incomplete};
 use crate::aws::{
     AccessKeyId, Arn, AssumeRole, AssumedRole, CallerIdentity, Error, ErrorKind, FederatedUser,
     GetFederationToken, GetSessionToken, RoleSessionName, SessionCredentials, Sts, Tag,
@@ -20,13 +20,14 @@ use crate::secret::{ExposeSecret, SecretString};
 #[derive(Debug)]
 pub(super) struct SdkSts {
     client: Client,
+    calls: Calls,
 }
 
 impl SdkSts {
     pub(super) const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client, calls: Calls) -> Self {
+        Self { client, calls }
     }
 
     /// `sts:AssumeRoleWithWebIdentity`, which is not signed.
@@ -44,7 +45,7 @@ impl SdkSts {
             .role_session_name(role_session_name.as_str())
             .web_identity_token(token.expose_secret())
             .send();
-        let answer = call(OPERATION, sent).await?;
+        let answer = call(&self.calls, OPERATION, sent).await?;
         session(OPERATION, answer.credentials)
     }
 }
@@ -53,7 +54,12 @@ impl SdkSts {
 impl Sts for SdkSts {
     async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
         const OPERATION: &str = "sts:GetCallerIdentity";
-        let answer = call(OPERATION, self.client.get_caller_identity().send()).await?;
+        let answer = call(
+            &self.calls,
+            OPERATION,
+            self.client.get_caller_identity().send(),
+        )
+        .await?;
         match (answer.account, answer.arn, answer.user_id) {
             (Some(account), Some(arn), Some(user_id)) => Ok(CallerIdentity {
                 account,
@@ -79,7 +85,7 @@ impl Sts for SdkSts {
             .set_transitive_tag_keys(unless_empty(request.transitive_tag_keys))
             .set_source_identity(request.source_identity)
             .send();
-        let answer = call(OPERATION, sent).await?;
+        let answer = call(&self.calls, OPERATION, sent).await?;
         // Services that are compatible leave it empty, or out.
         let user = answer.assumed_role_user;
         Ok(AssumedRole {
@@ -102,7 +108,7 @@ impl Sts for SdkSts {
             .set_policy_arns(policy_arns(&request.policy_arns))
             .set_tags(tags(OPERATION, request.tags)?)
             .send();
-        let answer = call(OPERATION, sent).await?;
+        let answer = call(&self.calls, OPERATION, sent).await?;
         let user = answer
             .federated_user
             .ok_or_else(|| incomplete(OPERATION, "federated user"))?;
@@ -124,7 +130,7 @@ impl Sts for SdkSts {
             .set_serial_number(request.serial_number.map(|serial| serial.to_string()))
             .set_token_code(request.token_code)
             .send();
-        let answer = call(OPERATION, sent).await?;
+        let answer = call(&self.calls, OPERATION, sent).await?;
         session(OPERATION, answer.credentials)
     }
 }

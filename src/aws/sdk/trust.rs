@@ -31,11 +31,7 @@ pub(super) enum Untrusting {
         reason: String,
     },
     /// As in an image that holds nothing but programs.
-    #[error(
-        "this machine or container has no root certificates, so that no certificate of AWS can be \
-         checked: put a file of them there (ca-certificates.crt of any Linux) and name it in \
-         AWS_CA_BUNDLE or SSL_CERT_FILE, in the environment of the server or of the plugin"
-    )]
+    #[error("no root certificates")]
     Nothing,
 }
 
@@ -46,6 +42,11 @@ impl Trust {
             ssl_cert_file: variable(environment, "SSL_CERT_FILE"),
             ssl_cert_dir: variable(environment, "SSL_CERT_DIR"),
         }
+    }
+
+    /// Whether `AWS_CA_BUNDLE` names a file.
+    pub(super) fn has_bundle(&self) -> bool {
+        self.aws_ca_bundle.is_some()
     }
 
     /// Reads the certificates, which blocks. There is one at least.

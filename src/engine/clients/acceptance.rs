@@ -16,7 +16,7 @@ use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, AssumeRole, AssumedRole,
     CallerIdentity, CertificateId, ClientConfig, Connector, CreateUser, Error, ErrorKind,
     FederatedUser, GetFederationToken, GetSessionToken, GroupName, Iam, MfaSerialNumber,
-    PolicyName, ServiceSpecificCredentialId, SessionCredentials, SshPublicKeyId, Sts, User,
+    PolicyName, Road, ServiceSpecificCredentialId, SessionCredentials, SshPublicKeyId, Sts, User,
     UserName,
 };
 
@@ -91,6 +91,14 @@ impl Connector for WatchedConnector {
             client: self.connector.sts(config)?,
             acceptance: Arc::clone(&self.acceptance),
         }))
+    }
+
+    fn road_to_iam(&self, config: &ClientConfig) -> Road {
+        self.connector.road_to_iam(config)
+    }
+
+    fn road_to_sts(&self, config: &ClientConfig) -> Road {
+        self.connector.road_to_sts(config)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Which AWS account the engine's credentials belong to.
 
-use tokio::time::timeout_at;
-
 use super::Connected;
 use crate::aws::AccessKeyId;
 use crate::caller::Caller;
@@ -13,7 +11,7 @@ impl Connected {
         AccessKeyId::new(&self.root.access_key).ok()?.account()
     }
 
-    /// The AWS account; `None` when neither the access key id nor AWS tells it.
+    /// The AWS account; `None` when neither the access key id nor AWS tells it early enough to begin.
     pub(crate) async fn account(&self, caller: &Caller) -> Option<String> {
         if let Some(account) = self.key_account() {
             return Some(account);
@@ -21,10 +19,14 @@ impl Connected {
         Some(self.caller(caller).await?.account)
     }
 
-    /// The same, as far as AWS tells it early enough to begin.
-    pub(crate) async fn account_in_time(&self, caller: &Caller) -> Option<String> {
-        let told = timeout_at(caller.begin_by(), self.account(caller));
-        told.await.ok().flatten()
+    /// Whether a service that is not AWS takes us for this account. What it makes of an access key id,
+    /// which it need not have made, is its own.
+    async fn is_served_as(&self, account: &str, caller: &Caller) -> bool {
+        if !self.root.elsewhere() {
+            return false;
+        }
+        let told = self.caller(caller).await;
+        told.is_none_or(|identity| identity.account == account)
     }
 
     /// Refuses to touch a user of another AWS account than ours: one of the same name here is
@@ -40,9 +42,11 @@ impl Connected {
             return Ok(());
         }
         match self.account(caller).await {
-            Some(ours) if ours != account => Err(Error::internal(format!(
-                "IAM user {user} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}: write credentials of account {account} to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)"
-            ))),
+            Some(ours) if ours != account && !self.is_served_as(account, caller).await => {
+                Err(Error::internal(format!(
+                    "IAM user {user} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}: write credentials of account {account} to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)"
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -112,6 +112,11 @@ impl ClientCache {
 
     /// The clients of the stored configuration.
     pub(crate) async fn get(&self, storage: &dyn Storage) -> Result<Arc<Connected>, Error> {
+        if storage.is_snapshot() {
+            return Err(Error::invalid(
+                "a snapshot can be read, and nothing can be asked of AWS in its name: leave out read_snapshot_id",
+            ));
+        }
         if let Some(connected) = self.slot.read().await.trusted() {
             return Ok(connected);
         }

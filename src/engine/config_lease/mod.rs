@@ -110,7 +110,11 @@ impl LeaseConfig {
             let stored: Option<Self> = get_json(storage, KEY).await?;
             Ok(Some(stored.unwrap_or_default()))
         };
-        let config = engine.lease_config.get(KEY, stored).await;
+        let config = if storage.is_snapshot() {
+            stored.await.map(|stored| stored.map(Arc::new))
+        } else {
+            engine.lease_config.get(KEY, stored).await
+        };
         let config = config.map_err(|error: StorageError| {
             Error::from(error).context("error reading config/lease")
         })?;

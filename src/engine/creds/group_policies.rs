@@ -11,6 +11,9 @@ use crate::engine::error::refused;
 use crate::engine::policies::combine;
 use crate::logical::{Error, Request};
 
+/// The policies of each kind are listed; how many must then be read shows only there.
+const CALLS_FOR_A_GROUP: usize = 2;
+
 /// What narrows a session: one policy document, and managed policies.
 pub(super) struct SessionPolicies {
     pub(super) document: Option<String>,
@@ -41,7 +44,10 @@ impl SessionPolicies {
             .collect::<Result<Vec<_>, _>>()?;
         if !groups.is_empty() {
             let iam = &engine.clients.get(&*request.storage).await?.iam;
-            let iam = iam.for_request(Class::Issue, &request.caller);
+            let iam = iam
+                .for_request(Class::Issue, &request.caller)
+                .expecting(CALLS_FOR_A_GROUP * groups.len())
+                .beginning();
             let (documents, of_groups) = of_groups(&iam, &groups).await?;
             for arn in of_groups {
                 // AWS counts them, and groups share policies.

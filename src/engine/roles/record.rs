@@ -133,6 +133,9 @@ pub(crate) async fn load(
         let _guard = engine.role_locks.lock(name.as_str()).await;
         load_locked(storage, name).await
     };
+    if storage.is_snapshot() {
+        return Ok(stored.await?.map(Arc::new));
+    }
     engine.roles.get(name.as_str(), stored).await
 }
 

@@ -115,7 +115,7 @@ async fn rotate(engine: &Engine, request: &Request) -> Result<Response, Error> {
     })?;
     let key_change = KeyChange {
         user_name: user_name.to_string(),
-        aws_account: clients.account_in_time(caller).await,
+        aws_account: clients.account(caller).await,
         access_keys: list_keys(&iam, &user_name).await?,
         retired: vec![old_id.to_string()],
         ..KeyChange::default()

@@ -44,7 +44,7 @@ pub(in crate::engine) async fn roll_back(
         .change
         .settle(
             &iam,
-            clients.account_in_time(caller).await.as_deref(),
+            clients.account(caller).await.as_deref(),
             (begun, engine.clock.now()),
             &kept,
             async {

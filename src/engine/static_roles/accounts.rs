@@ -184,7 +184,7 @@ impl Account {
     pub(super) async fn id(&self) -> Option<String> {
         match Arn::new(&self.way.assume_role_arn) {
             Ok(role) => Some(role.account().to_owned()),
-            Err(_) => self.root.account_in_time(self.iam.caller()).await,
+            Err(_) => self.root.account(self.iam.caller()).await,
         }
     }
 

@@ -282,3 +282,64 @@ async fn a_template_that_another_node_wrote_names_the_next_user() {
     let name = mount.generate("creds/x").await;
     assert!(name.text("username").starts_with("theirs-"));
 }
+
+/// What was stored once.
+struct Snapshot(Arc<dyn Storage>);
+
+#[async_trait]
+impl Storage for Snapshot {
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.0.list(prefix).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.0.get(key).await
+    }
+
+    async fn put(&self, _entry: StorageEntry) -> Result<(), StorageError> {
+        Err(StorageError::from_host("a snapshot is read"))
+    }
+
+    async fn delete(&self, _key: &str) -> Result<(), StorageError> {
+        Err(StorageError::from_host("a snapshot is read"))
+    }
+
+    fn is_snapshot(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_shows_what_was_and_changes_nothing_of_what_is() {
+    let mount = warm_mount("/now/").await;
+    mount
+        .write("config/lease", json!({"lease": "1h", "lease_max": "2h"}))
+        .await;
+    let past = warm_mount("/then/").await;
+    past.write("config/lease", json!({"lease": "3h", "lease_max": "4h"}))
+        .await;
+    let of_the_past = async |path: &str| {
+        let mut request = mount.request(Operation::Read, path, json!({}));
+        let stored = past.request(Operation::Read, path, json!({})).storage;
+        request.storage = Arc::new(Snapshot(stored));
+        mount.backend().handle_request(request).await
+    };
+
+    for _ in 0..2 {
+        let (role, lease) = (
+            of_the_past("roles/x").await,
+            of_the_past("config/lease").await,
+        );
+        assert_eq!(role.unwrap().unwrap().data["user_path"], "/then/");
+        assert_eq!(lease.unwrap().unwrap().data["lease"], "3h0m0s");
+        assert_eq!(mount.read("roles/x").await["user_path"], "/now/");
+        assert_eq!(mount.read("config/lease").await["lease"], "1h0m0s");
+    }
+    mount.aws().forget_calls();
+    let refused = of_the_past("creds/x").await.unwrap_err();
+    assert!(
+        refused.to_string().contains("read_snapshot_id"),
+        "{refused}"
+    );
+    assert!(mount.aws().calls().is_empty());
+}

@@ -5,6 +5,7 @@
 mod changes;
 mod documents;
 mod go_engines;
+mod roads;
 mod storage_calls;
 
 use std::path::Path;

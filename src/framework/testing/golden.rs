@@ -50,3 +50,36 @@ pub fn assert_golden(name: &str, actual: &str) {
         shown(actual),
     );
 }
+
+/// Compares a text with what stands in a document between `<!-- begin NAME -->` and
+/// `<!-- end NAME -->`.
+///
+/// # Panics
+///
+/// When they differ, or when the document has no such place.
+pub fn assert_part_of_document(document: &str, name: &str, actual: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let (begin, end) = (
+        format!("<!-- begin {name} -->\n"),
+        format!("<!-- end {name} -->\n"),
+    );
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let parts = text.split_once(&begin).and_then(|(before, rest)| {
+        let (part, after) = rest.split_once(&end)?;
+        Some((before, part, after))
+    });
+    let Some((before, part, after)) = parts else {
+        panic!("{document} has no place between {begin:?} and {end:?}");
+    };
+    if part == actual {
+        return;
+    }
+    assert!(
+        ProcessEnvironment.var(UPDATE_GOLDEN).is_some(),
+        "{document} says of {name}:\n{part}\nand it should say:\n{actual}\nIf the change is meant, {UPDATE_GOLDEN}=1 accepts it."
+    );
+    let written = std::fs::write(&file, format!("{before}{begin}{actual}{end}{after}"));
+    if let Err(error) = written {
+        panic!("cannot write {document}: {error}");
+    }
+}

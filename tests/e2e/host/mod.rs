@@ -316,6 +316,25 @@ impl Host {
         .succeeded();
     }
 
+    /// As [`register_plugin`](Self::register_plugin), with variables for the plugin alone. On `OpenBao`
+    /// those of the server itself count more.
+    pub(crate) fn register_plugin_in(&self, variables: &[(&str, &str)]) {
+        self.install(&settings().plugin, PLUGIN);
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        self.write(
+            "sys/plugins/catalog/secret/aws",
+            &json!({
+                "command": PLUGIN,
+                "sha256": sha256(&settings().plugin),
+                "env": variables,
+            }),
+        )
+        .succeeded();
+    }
+
     /// Mounts the plugin at `path`.
     pub(crate) fn enable(&self, path: &str) {
         self.write(&format!("sys/mounts/{path}"), &json!({ "type": "aws" }))

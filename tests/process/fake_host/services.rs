@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -35,6 +35,7 @@ pub(crate) struct HostServices {
     product: Product,
     storage: Arc<InMemoryStorage>,
     calls: Arc<AtomicUsize>,
+    snapshots: Arc<Mutex<Vec<String>>>,
 }
 
 /// A storage key at which the host never answers.
@@ -49,7 +50,19 @@ impl HostServices {
             product,
             storage,
             calls: Arc::default(),
+            snapshots: Arc::default(),
         }
+    }
+
+    /// The snapshot that each question of the plugin to the storage was about; empty for none.
+    pub(crate) fn snapshots(&self) -> Vec<String> {
+        self.snapshots.lock().unwrap().clone()
+    }
+
+    fn note_snapshot<T>(&self, request: &Request<T>) {
+        let id = request.metadata().get("snapshot_id");
+        let id = id.map_or("", |id| id.to_str().unwrap()).to_owned();
+        self.snapshots.lock().unwrap().push(id);
     }
 
     /// How many calls have come.
@@ -102,6 +115,7 @@ fn text<E: ToString>(outcome: Result<(), E>) -> String {
 #[tonic::async_trait]
 impl Storage for HostServices {
     async fn list(&self, request: Request<wire::StorageListArgs>) -> Reply<wire::StorageListReply> {
+        self.note_snapshot(&request);
         let prefix = request.into_inner().prefix;
         let (keys, err) = match self.storage(&prefix).await?.list(&prefix).await {
             Ok(keys) => (keys, String::new()),
@@ -111,6 +125,7 @@ impl Storage for HostServices {
     }
 
     async fn get(&self, request: Request<wire::StorageGetArgs>) -> Reply<wire::StorageGetReply> {
+        self.note_snapshot(&request);
         let key = request.into_inner().key;
         let (entry, err) = match self.storage(&key).await?.get(&key).await {
             Ok(entry) => (entry, String::new()),
@@ -125,6 +140,7 @@ impl Storage for HostServices {
     }
 
     async fn put(&self, request: Request<wire::StoragePutArgs>) -> Reply<wire::StoragePutReply> {
+        self.note_snapshot(&request);
         let entry = request.into_inner().entry.unwrap();
         let storage = self.storage(&entry.key).await?;
         let err = text(storage.put(StorageEntry::new(entry.key, entry.value)).await);

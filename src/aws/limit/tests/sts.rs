@@ -23,10 +23,9 @@ async fn a_call_that_aws_does_not_answer_ends_with_the_time_of_its_caller_and_sa
         (
             Some("https://sts.local"),
             Some("us-east-1"),
-            " at https://sts.local",
+            "https://sts.local",
         ),
-        (None, Some("us-east-1"), " in us-east-1"),
-        (None, None, ""),
+        (None, Some("us-east-1"), "https://sts.us-east-1.aws.example"),
     ] {
         let sts = sts(
             &scene,
@@ -48,7 +47,7 @@ async fn a_call_that_aws_does_not_answer_ends_with_the_time_of_its_caller_and_sa
         for error in [early, error] {
             assert_eq!(error.kind(), ErrorKind::Unreachable);
             let expected =
-                format!("AWS did not answer{place} until the time for this request was over");
+                format!("AWS did not answer at {place} until the time for this request was over");
             assert_eq!(error.to_string(), expected);
         }
     }

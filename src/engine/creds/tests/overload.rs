@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::full_role;
 use super::storms::{CALL, LIMIT, revoke_all, with_leases};
-use crate::engine::testing::{Lease, TestMount};
+use crate::engine::testing::{Lease, READ_ONLY, TestMount};
 use crate::logical::{Backend, Error, Operation, Request};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -165,4 +165,30 @@ async fn nothing_is_left_of_those_who_gave_up() {
     sleep(Duration::from_mins(1)).await;
     assert!(revoke_all(&mount, &leases).await.is_empty());
     mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_groups_could_not_be_read_in_time_is_refused_at_the_door_like_all_others() {
+    let mount = throttled().await;
+    mount
+        .write(
+            "roles/grouped",
+            json!({"credential_type": "federation_token", "iam_groups": "developers", "policy_arns": READ_ONLY}),
+        )
+        .await;
+    let flood: Vec<_> = (0..1000)
+        .map(|_| {
+            let (backend, request) = (mount.backend(), request(&mount));
+            tokio::spawn(async move { backend.handle_request(request).await })
+        })
+        .collect();
+    sleep(3 * SECOND).await;
+    let began = Instant::now();
+
+    let error = mount.read_error("creds/grouped").await;
+
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+    assert!(matches!(error, Error::UpstreamRateLimited(_)), "{error:?}");
+    assert!(error.to_string().contains("try again in about"), "{error}");
+    join_all(flood).await;
 }

@@ -163,7 +163,7 @@ async fn a_value_that_aws_would_not_take_is_refused_with_its_field() {
         ),
         (
             with("assumed_role", "external_id", json!("x")),
-            r#"external_id: "x" must have 2 to 1224 letters"#,
+            r#"external_id: external id "x" must have 2 to 1224 characters"#,
         ),
         (
             with("session_token", "mfa_serial_number", json!("my phone")),
