@@ -280,7 +280,7 @@ fn shared_files_are_named_as_what_is_used() {
                 "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
                 root.access_key, root.secret_key
             );
-            std::fs::write(&file, text).expect("it can be written");
+            fs::write(&file, text).expect("it can be written");
             vec![("AWS_SHARED_CREDENTIALS_FILE", file.display().to_string())]
         },
         "roads::files",
@@ -320,7 +320,7 @@ fn the_agent_of_pod_identity_is_named_as_what_is_used() {
         |fixture| {
             let address = container(fixture);
             let token = fixture.scratch("token");
-            std::fs::write(&token, "a-token").expect("it can be written");
+            fs::write(&token, "a-token").expect("it can be written");
             vec![
                 (
                     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
