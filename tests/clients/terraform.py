@@ -236,7 +236,7 @@ FAIL_EVERYWHERE = {
     "TestAccAWSSecretBackend_fallback": "the same of lists of endpoints",
     "TestAccDataSourceAWSAccessCredentials_sts": "moto does not know whom GetFederationToken made",
     "TestAccDataSourceAWSAccessCredentials_sts_ttl": "the same",
-    "TestAccAWSAccessCredentialsCredIamUser": "they look for what is ephemeral in a state where OpenTofu has none",
+    "TestAccAWSAccessCredentialsCredIamUser": "they look beside where the stand-in of the tests puts it",
     "TestAccAWSAccessCredentialsSTSFederationToken": "the same",
 }
 
