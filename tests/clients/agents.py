@@ -23,7 +23,7 @@ ROTATION = 60
 class Renders(Client):
     """What all of them do with the same templates."""
 
-    stop = signal.SIGTERM
+    stop, exits_with = signal.SIGTERM, 0
 
     def prepare(self):
         world = self.world
@@ -97,7 +97,7 @@ class Renders(Client):
     def ends(self):
         self.process.send_signal(self.stop)
         eventually("it to end", 30, lambda: self.process.poll() is not None)
-        expect(self.process.returncode == 0, f"exited with {self.process.returncode}")
+        expect(self.process.returncode == self.exits_with, f"exited with {self.process.returncode}")
         self.world.ask("POST", "auth/token/revoke-self", {}, token=self.its_token())
         eventually("the users to go", 30, lambda: not self.world.generated_users())
 
@@ -154,8 +154,8 @@ auto_auth {{
 
 class ConsulTemplate(Renders):
     name = "consul-template"
-    # Its `kill_signal`, unless it is configured.
-    stop = signal.SIGINT
+    # Its `kill_signal` unless it is configured, and what it says after an interrupt.
+    stop, exits_with = signal.SIGINT, 12
 
     @classmethod
     def version(cls):

@@ -209,6 +209,8 @@ class Tofu(Client):
         return key["AccessKeyId"]
 
 
+# As one of the provider's tests expects it.
+STATIC_USER = "vault-static-roles-test"
 # Those of the provider's tests of this engine that speak to it alone.
 ALONE = [
     "TestAccAWSSecretBackendRole_basic", "TestAccAWSSecretBackendRole_import", "TestAccAWSSecretBackendRole_nested",
@@ -228,6 +230,17 @@ EPHEMERAL = [
 ]
 
 
+# Those of them that do not pass, with Vault's own engine either.
+FAIL_EVERYWHERE = {
+    "TestAccAWSSecretBackend_basic": "the provider does not send an endpoint that is taken out",
+    "TestAccAWSSecretBackend_fallback": "the same of lists of endpoints",
+    "TestAccDataSourceAWSAccessCredentials_sts": "moto does not know whom GetFederationToken made",
+    "TestAccDataSourceAWSAccessCredentials_sts_ttl": "the same",
+    "TestAccAWSAccessCredentialsCredIamUser": "they look beside where the stand-in of the tests puts it",
+    "TestAccAWSAccessCredentialsSTSFederationToken": "the same",
+}
+
+
 class ProviderTests(Client):
     """Their mounts name no endpoint, so that everybody asks AWS by its own names."""
 
@@ -244,29 +257,43 @@ class ProviderTests(Client):
             fetch.go_tests(name)
 
     def prepare(self):
-        self.world.user("ci-uploader")
+        self.world.user(STATIC_USER)
+        # The tests read the name and the version of Terraform, and name a file that need not be there.
+        version = fetch.go_version("tofu").removeprefix("v")
+        self.terraform = self.world.directory / "terraform"
+        self.terraform.write_text(f"""#!/bin/sh
+[ -f "$TF_CLI_CONFIG_FILE" ] || unset TF_CLI_CONFIG_FILE
+case "$*" in
+version*-json*) echo '{{"terraform_version": "{version}", "provider_selections": {{}}}}' ;;
+version*) echo 'Terraform v{version}' ;;
+*) exec {fetch.go_program("tofu")} "$@" ;;
+esac
+""")
+        self.terraform.chmod(0o755)
 
-    def tests(self, name, wanted):
+    def tests(self, name, wanted, keys):
         program, directory = fetch.go_tests(name)
         printed = self.world.run(
             program, "-test.v", "-test.timeout=20m", f"-test.run=^({'|'.join(wanted)})$", directory=directory,
-            accepted=(0, 1), timeout=1300, TF_ACC="1", TF_ACC_TERRAFORM_PATH=str(fetch.go_program("tofu")),
+            accepted=(0, 1), timeout=1300, TF_ACC="1", TF_ACC_TERRAFORM_PATH=str(self.terraform),
             TF_ACC_PROVIDER_HOST="registry.opentofu.org", TF_ACC_PROVIDER_NAMESPACE="hashicorp",
-            AWS_ACCESS_KEY_ID=self.world.root[0], AWS_SECRET_ACCESS_KEY=self.world.root[1],
-            AWS_DEFAULT_REGION="us-east-1", AWS_STATIC_USER="ci-uploader",
+            AWS_ACCESS_KEY_ID=keys[0], AWS_SECRET_ACCESS_KEY=keys[1],
+            AWS_DEFAULT_REGION="us-east-1", AWS_STATIC_USER=STATIC_USER,
         )
         ended = {test: result for result, test in re.findall(r"^--- (\w+): (\w+)", printed, re.MULTILINE)}
-        wrong = [f"{test}: {ended.get(test, 'not run')}" for test in wanted if ended.get(test) != "PASS"]
+        # One that passes after all is worth knowing too.
+        expected = {test: "FAIL" if test in FAIL_EVERYWHERE else "PASS" for test in wanted}
+        wrong = [f"{test}: {ended.get(test, 'not run')}" for test in wanted if ended.get(test) != expected[test]]
         expect(not wrong, f"{'; '.join(wrong)}\n{printed[-6000:]}")
 
-    @flow("the eleven that need no AWS account")
+    @flow("nine of eleven that need no AWS account, the same as with Vault's own engine")
     def alone(self):
-        self.tests("provider-tests", ALONE)
+        self.tests("provider-tests", ALONE, ("AKIAIOSFODNN7EXAMPLE", "of no account"))
 
-    @flow("the five for which AWS has to answer")
+    @flow("three of five for which AWS has to answer, the same as with Vault's own engine")
     def with_aws(self):
-        self.tests("provider-tests", WITH_AWS)
+        self.tests("provider-tests", WITH_AWS, self.world.root)
 
-    @flow("the three of ephemeral resources")
+    @flow("one of three of ephemeral resources, the same as with Vault's own engine")
     def ephemeral(self):
-        self.tests("provider-ephemeral-tests", EPHEMERAL)
+        self.tests("provider-ephemeral-tests", EPHEMERAL, self.world.root)

@@ -7,7 +7,7 @@ import re
 import fetch
 from client import Client, flow
 from npm_clients import run_module
-from world import expect
+from world import eventually, expect
 
 EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 # What the pages' own words are when something went wrong.
@@ -87,7 +87,7 @@ class WebPages(Client):
     def revokes(self):
         shown = self.perform("revoke", lease=self.lease)["body"]
         expect(re.search(r"Last renewal\n[A-Z][a-z]+ \d", shown) and "Expiration time" in shown, shown)
-        expect(not self.world.generated_users(), "the user is still there")
+        eventually("the user to go", 60, lambda: not self.world.generated_users())
 
     @flow("what they cannot do is as docs/clients.md says")
     def cannot(self):

@@ -31,6 +31,7 @@ class World:
         self.directory, self.host, self.version = directory, pathlib.Path(host), version
         self.servers = Servers(directory)
         self.names = None
+        self.own_users = set(Aws.SEEDED)
         try:
             self.aws = Aws(start_aws(self.servers, paths["MOTO_SERVER"]), paths["SITE_PACKAGES"])
             self.root = self.aws.seed()
@@ -113,6 +114,7 @@ class World:
     def user(self, name):
         """Makes an IAM user."""
         self.iam.create_user(UserName=name)
+        self.own_users.add(name)
         return name
 
     def keys_of(self, user):
@@ -130,7 +132,7 @@ class World:
     def generated_users(self):
         """The users that the engine has made and not removed."""
         names = [user["UserName"] for user in self.iam.list_users()["Users"]]
-        return [name for name in names if name.startswith("vault-") and name not in Aws.SEEDED]
+        return [name for name in names if name not in self.own_users]
 
     def who(self, access_key, secret_key, session_token=None):
         """The ARN that AWS knows these credentials by."""
