@@ -186,7 +186,9 @@ async fn a_put_that_fails_is_tried_again_and_leaves_one_key() {
     let mount = every_day().await;
     let before = stored_key(&mount).await;
     mount.storage().fail(StorageFault::Put, "config/root");
-    tick_after(&mount, DAY).await;
+    mount.clock().advance(DAY);
+    // Rollback may look at it in the same tick, and fails then too.
+    drop(mount.roll_back().await);
     mount.storage().heal();
     assert_eq!(stored_key(&mount).await, before);
 
