@@ -13,12 +13,11 @@ use crate::release::{Release, release};
 use crate::settings::settings;
 
 /// HashiCorp Vault has no such stanza. It reads over what it does not know, and registers nothing.
-fn is_told_by_vault(declared: &str) -> bool {
+fn is_told_by_vault(directory: &Path, declared: &str) -> bool {
     if Product::of(&settings().host) == Product::OpenBao {
         return false;
     }
-    let mut world = World::of(&directory!());
-    world.declare(declared);
+    let world = World::of(directory).declaring(declared);
     let started = Host::declared(&world);
     let registers = |host: Host| {
         let entry = host.read("sys/plugins/catalog/secret/aws").succeeded();
@@ -66,7 +65,7 @@ fn assert_runs(host: &Host, release: &Release) {
 fn one_stanza_with_the_digest_of_an_image_is_all_that_it_takes() {
     let registry = registry();
     let stanza = release().by_image(&registry);
-    if is_told_by_vault(&stanza) {
+    if is_told_by_vault(&directory!(), &stanza) {
         return;
     }
     let directory = directory!();
@@ -84,7 +83,7 @@ fn one_stanza_with_the_digest_of_an_image_is_all_that_it_takes() {
 #[test]
 fn a_stanza_with_a_command_registers_the_file_that_is_there() {
     let stanza = release().by_command();
-    if is_told_by_vault(&stanza) {
+    if is_told_by_vault(&directory!(), &stanza) {
         return;
     }
     let directory = directory!();
@@ -105,7 +104,7 @@ fn a_program_with_another_checksum_does_not_get_in() {
     let stanza = release()
         .by_image(&registry)
         .replace(&release().checksum(), &other);
-    if is_told_by_vault(&stanza) {
+    if is_told_by_vault(&directory!(), &stanza) {
         return;
     }
     let directory = directory!();
@@ -130,7 +129,7 @@ fn without_a_checksum_or_with_it_misspelt_nobody_checks_the_program() {
     };
     let misspelt = format!("  sha256 = \"{}\"", release().checksum());
     let by_image = without(&release().by_image(&registry), "");
-    if is_told_by_vault(&by_image) {
+    if is_told_by_vault(&directory!(), &by_image) {
         return;
     }
     for stanza in [by_image, without(&release().by_command(), &misspelt)] {
@@ -158,7 +157,7 @@ fn without_a_checksum_or_with_it_misspelt_nobody_checks_the_program() {
 fn a_registry_that_is_down_stops_a_host_that_has_no_copy_and_no_other() {
     let registry = registry();
     let stanza = release().by_image(&registry);
-    if is_told_by_vault(&stanza) {
+    if is_told_by_vault(&directory!(), &stanza) {
         return;
     }
     registry.set_down(true);
@@ -183,10 +182,11 @@ fn a_registry_that_is_down_stops_a_host_that_has_no_copy_and_no_other() {
 #[test]
 fn an_upgrade_is_another_stanza_and_the_file_before_is_pruned() {
     let registry = registry();
-    let (new, directory) = (release(), directory!());
-    if is_told_by_vault(&new.by_image(&registry)) {
+    let new = release();
+    if is_told_by_vault(&directory!(), &new.by_image(&registry)) {
         return;
     }
+    let directory = directory!();
     let old = earlier_release(&directory, &registry);
     let mut world = World::of(&directory).declaring(&old.by_image(&registry));
     let mut fixture = Fixture::declared(directory, &world).expect("the host starts");
@@ -241,7 +241,7 @@ fn second(stanza: &str) -> String {
 fn a_namespace_with_a_seal_of_its_own_finds_everything_again() {
     let registry = registry();
     let stanza = release().by_image(&registry);
-    if is_told_by_vault(&stanza) {
+    if is_told_by_vault(&directory!(), &stanza) {
         return;
     }
     let directory = directory!();
@@ -290,7 +290,7 @@ fn a_namespace_with_a_seal_of_its_own_finds_everything_again() {
 fn what_is_declared_belongs_to_the_configuration() {
     let registry = registry();
     let stanza = release().by_image(&registry);
-    if is_told_by_vault(&stanza) {
+    if is_told_by_vault(&directory!(), &stanza) {
         return;
     }
     let directory = directory!();

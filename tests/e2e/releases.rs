@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use vault_plugin_secrets_aws::environment::{Environment as _, ProcessEnvironment};
 
 use crate::fixture::directory;
 use crate::host::sha256;
@@ -180,4 +182,57 @@ fn the_registration_is_what_the_host_wants() {
     fixture.host.enable("aws");
     let mount = fixture.host.read("sys/mounts/aws").succeeded();
     assert_eq!(mount["running_sha256"], release().checksum().as_str());
+}
+
+/// Signs with a stand-in for cosign, which says what it was asked for.
+#[test]
+fn signing_is_left_to_cosign_and_refused_at_once_without_it() {
+    let directory = directory!();
+    let tools = directory.join("tools");
+    fs::create_dir(&tools).expect("it can be made");
+    let sign = |path: &str| {
+        Command::new(checkout("scripts/release"))
+            .args(["--sign", "cosign.key", "--binary"])
+            .arg(&settings().plugin)
+            .arg("--output")
+            .arg(directory.join("signed"))
+            .env("PATH", path)
+            .output()
+            .expect("the script starts")
+    };
+    let path = ProcessEnvironment.var("PATH").unwrap_or_default();
+    let without: Vec<_> = path
+        .split(':')
+        .filter(|folder| !Path::new(folder).join("cosign").exists())
+        .collect();
+    let without = without.join(":");
+
+    let refused = sign(&without);
+
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("cosign is not installed"), "{said}");
+    assert!(!directory.join("signed").exists());
+
+    let asked = directory.join("asked");
+    let stand_in = format!(
+        "#!/bin/sh\necho \"$@\" >>'{}'\nfor word; do case $word in --bundle=*) echo {{}} >\"${{word#*=}}\" ;; esac; done\n",
+        asked.display()
+    );
+    fs::write(tools.join("cosign"), stand_in).expect("it can be written");
+    let allowed = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(tools.join("cosign"), allowed).expect("it is ours");
+
+    let signed = sign(&format!("{}:{without}", tools.display()));
+
+    assert!(signed.status.success(), "{signed:?}");
+    let asked = fs::read_to_string(asked).expect("it was asked");
+    let asked: Vec<_> = asked.lines().collect();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[0].starts_with("sign-blob ") && asked[0].ends_with("/SHA256SUMS"));
+    assert!(asked[1].starts_with("attest-blob ") && asked[1].contains("slsaprovenance1"));
+    for line in asked {
+        assert!(line.contains("--key cosign.key"), "{line}");
+    }
+    let signature = directory.join("signed/SHA256SUMS.sigstore.json");
+    assert!(signature.exists());
 }
