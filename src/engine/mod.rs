@@ -22,6 +22,7 @@ mod locks;
 mod policies;
 mod roles;
 mod rotate_root;
+mod schedule;
 mod static_roles;
 mod stored;
 mod usernames;
@@ -73,6 +74,8 @@ const KEPT_ROLES: usize = 1000;
 /// The state of one mount. What other requests must not disturb is behind the locks of its parts.
 pub(crate) struct Engine {
     clients: ClientCache,
+    /// When the root key is rotated by itself.
+    root_due: rotate_root::Due,
     /// By the role's name.
     roles: Kept<RoleRecord>,
     /// For whoever changes a role.
@@ -141,10 +144,13 @@ impl Lifecycle for Engine {
         storage: Arc<dyn Storage>,
         caller: Caller,
     ) -> Result<(), Error> {
+        // First: it lets the requests of older keys end, and those below are such requests.
+        let root = rotate_root::rotate_due(&self, &*storage, &caller).await;
         let (rotated, swept) = join!(
             static_roles::rotate_due(&self, &*storage, &caller),
             issued::sweep(&self, &*storage, &caller),
         );
+        root?;
         match (rotated, swept) {
             (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
                 Err(Error::Internal(format!("{one}; {other}")))
@@ -182,6 +188,7 @@ impl Lifecycle for Engine {
     async fn invalidate_key(&self, key: &str) {
         if key == config_root::KEY {
             self.clients.forget().await;
+            self.root_due.forget();
         }
         if key == config_lease::KEY {
             self.lease_config.forget(key);
@@ -245,6 +252,7 @@ impl Factory for EngineFactory {
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
             ),
+            root_due: rotate_root::Due::default(),
             roles: Kept::new(KEPT_ROLES),
             role_locks: NameLocks::default(),
             lease_config: Kept::new(1),

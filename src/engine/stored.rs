@@ -32,3 +32,30 @@ pub(crate) mod nanoseconds {
         ))
     }
 }
+
+/// Points in time as Go's encoder writes them.
+pub(crate) mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+    use time::format_description::well_known::Rfc3339;
+    use time::{OffsetDateTime, UtcOffset};
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<OffsetDateTime>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = time.map(|time| time.format(&Rfc3339)).transpose();
+        text.map_err(ser::Error::custom)?.serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<OffsetDateTime>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        OffsetDateTime::parse(&text, &Rfc3339)
+            .map(|time| Some(time.to_offset(UtcOffset::UTC)))
+            .map_err(|_| de::Error::custom("not a time in the form of RFC 3339"))
+    }
+}

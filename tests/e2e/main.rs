@@ -57,6 +57,7 @@ mod registration;
 mod releases;
 mod removal;
 mod roads;
+mod roots;
 mod round_trips;
 mod seals;
 mod sessions;

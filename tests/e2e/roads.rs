@@ -281,6 +281,21 @@ fn keys_in_the_environment_are_named_as_what_is_used() {
 }
 
 #[test]
+fn keys_under_the_older_names_are_named_as_what_is_used() {
+    uses(
+        |fixture| {
+            let root = &fixture.aws.root;
+            vec![
+                ("AWS_ACCESS_KEY", root.access_key.clone()),
+                ("AWS_SECRET_KEY", root.secret_key.clone()),
+            ]
+        },
+        "roads::older_names",
+        "environment variables of the server (AWS_ACCESS_KEY)",
+    );
+}
+
+#[test]
 fn shared_files_are_named_as_what_is_used() {
     uses(
         |fixture| {

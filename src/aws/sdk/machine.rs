@@ -9,8 +9,8 @@ use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_iam::config::Credentials as SdkCredentials;
 
 use crate::environment::Environment;
@@ -54,6 +54,38 @@ pub(super) struct SourceFailed {
     source: CredentialsError,
 }
 
+/// `AWS_ACCESS_KEY` and `AWS_SECRET_KEY`, which count where the usual names are missing.
+#[derive(Debug)]
+struct OlderNames(Option<SdkCredentials>);
+
+impl OlderNames {
+    fn of(environment: &dyn Environment) -> Self {
+        let given = |name| {
+            environment
+                .var(name)
+                .filter(|value| !value.trim().is_empty())
+        };
+        let keys = given("AWS_ACCESS_KEY").zip(given("AWS_SECRET_KEY"));
+        Self(keys.map(|(id, secret)| {
+            let token = given("AWS_SESSION_TOKEN");
+            SdkCredentials::new(id, secret, token, None, "Environment")
+        }))
+    }
+}
+
+impl ProvideCredentials for OlderNames {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let given = self
+            .0
+            .clone()
+            .ok_or_else(CredentialsError::not_loaded_no_source);
+        future::ProvideCredentials::ready(given)
+    }
+}
+
 impl SourceFailed {
     pub(super) fn reason(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.source()
@@ -92,6 +124,10 @@ impl Chain {
             .with(
                 "the environment variables of the server (AWS_ACCESS_KEY_ID)",
                 EnvironmentVariableCredentialsProvider::new(),
+            )
+            .with(
+                "the environment variables of the server (AWS_ACCESS_KEY)",
+                OlderNames::of(environment),
             )
             .with(
                 "the shared files of the server's user (~/.aws)",
@@ -158,8 +194,6 @@ impl Chain {
 mod tests {
     use std::collections::VecDeque;
 
-    use aws_credential_types::provider::future;
-
     use super::*;
 
     /// Gives what it is told to, one after the other.
@@ -212,5 +246,21 @@ mod tests {
         let source = std::error::Error::source(&error).unwrap();
         let failed = source.downcast_ref::<SourceFailed>().unwrap();
         assert_eq!(failed.place, "one");
+    }
+
+    #[tokio::test]
+    async fn the_older_names_of_the_variables_count_only_as_a_pair() {
+        let load = async |variables: &[(&str, &str)]| {
+            let environment: crate::environment::FixedEnvironment =
+                variables.iter().copied().collect();
+            let given = OlderNames::of(&environment).provide_credentials().await;
+            given.ok().map(|given| given.access_key_id().to_owned())
+        };
+
+        let (id, secret) = (("AWS_ACCESS_KEY", "AKIA1"), ("AWS_SECRET_KEY", "s3cret"));
+        assert_eq!(load(&[id, secret]).await.as_deref(), Some("AKIA1"));
+        assert_eq!(load(&[id]).await, None);
+        assert_eq!(load(&[secret]).await, None);
+        assert_eq!(load(&[("AWS_ACCESS_KEY", ""), secret]).await, None);
     }
 }

@@ -1,13 +1,16 @@
 //! Which AWS account the engine's credentials belong to.
 
 use super::Connected;
-use crate::aws::AccessKeyId;
+use crate::aws::{AccessKeyId, Arn};
 use crate::caller::Caller;
 use crate::logical::Error;
 
 impl Connected {
-    /// The AWS account, where the access key id tells it.
+    /// The AWS account, where the role that is assumed or the access key id tells it.
     pub(crate) fn key_account(&self) -> Option<String> {
+        if let Ok(role) = Arn::new(&self.root.assume_role_arn) {
+            return Some(role.account().to_owned());
+        }
         AccessKeyId::new(&self.root.access_key).ok()?.account()
     }
 

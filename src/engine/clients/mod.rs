@@ -41,6 +41,9 @@ use crate::engine::error::explain;
 use crate::engine::usernames::Names;
 use crate::logical::{Error, Storage, StorageError, SystemView};
 
+/// How AWS's logs name the session of `assume_role_arn`, unless they are told otherwise.
+const DEFAULT_SESSION_NAME: &str = "vault-aws-secrets";
+
 /// How long a put that failed for us may take to land: the host may have it in its queue.
 const LANDS_WITHIN: Duration = Duration::from_mins(10);
 
@@ -256,7 +259,31 @@ impl ClientCache {
         self.slot.write().await.connected = None;
     }
 
+    /// Whose credentials sign: those of the role that is assumed with the root's own, if there is one.
     fn credentials(&self, root: &RootConfig) -> Result<CredentialSource, Misconfigured> {
+        let source = self.own_credentials(root)?;
+        let role_arn = root_config::parse("assume_role_arn", &root.assume_role_arn, |text| {
+            Arn::new(text)
+        })?;
+        let Some(role_arn) = role_arn else {
+            return Ok(source);
+        };
+        let name = match root.assume_role_session_name.as_str() {
+            "" => DEFAULT_SESSION_NAME,
+            name => name,
+        };
+        Ok(CredentialSource::AssumeRole(Box::new(AssumeRoleSource {
+            sts: sts_address(first_sts(root, &source)?),
+            source,
+            role_arn,
+            role_session_name: RoleSessionName::new(name)
+                .map_err(|error| Misconfigured::field("assume_role_session_name", error))?,
+            external_id: (!root.external_id.is_empty()).then(|| root.external_id.clone()),
+            tags: Vec::new(),
+        })))
+    }
+
+    fn own_credentials(&self, root: &RootConfig) -> Result<CredentialSource, Misconfigured> {
         if root.identity_token_audience.is_empty() {
             return root.credentials();
         }

@@ -4,12 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::aws::{
     AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, InvalidName, Region,
 };
 use crate::engine::as_sent::AsSent;
-use crate::engine::stored::{nanoseconds, null_as_default};
+use crate::engine::schedule::Plan;
+use crate::engine::stored::{nanoseconds, null_as_default, rfc3339};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, ExposeSecret, SecretString};
 
@@ -69,6 +71,30 @@ pub(crate) struct RootConfig {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub(crate) rotated_from: Vec<String>,
+    /// Ours: when the key was made, if this engine made it.
+    #[serde(with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub(crate) rotated_at: Option<OffsetDateTime>,
+    /// Ours: when our own timer rotates the key.
+    #[serde(with = "rfc3339", skip_serializing_if = "Option::is_none")]
+    pub(crate) next_rotation: Option<OffsetDateTime>,
+    /// Ours: a role that is assumed with the credentials.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) assume_role_arn: String,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) assume_role_session_name: String,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) external_id: String,
     /// Ours.
     #[serde(
         deserialize_with = "null_as_default",
@@ -103,6 +129,11 @@ impl Default for RootConfig {
             role_arn: String::new(),
             rotated_to: String::new(),
             rotated_from: Vec::new(),
+            rotated_at: None,
+            next_rotation: None,
+            assume_role_arn: String::new(),
+            assume_role_session_name: String::new(),
+            external_id: String::new(),
             as_sent: AsSent::default(),
             unknown: JsonObject::new(),
         }
@@ -132,16 +163,40 @@ impl RootConfig {
         text(self) == text(other)
     }
 
-    /// The record in which the engine itself has put the key `new` in the place of `old`.
+    /// When the key is rotated by itself.
+    pub(crate) fn plan(&self, now: OffsetDateTime) -> Option<Plan> {
+        let (window, period) = (self.rotation_window, self.rotation_period);
+        let plan = Plan::stored(&self.rotation_schedule, window, period, now);
+        plan.filter(|_| !self.disable_automated_rotation && self.has_access_key())
+    }
+
+    /// The record in which the engine itself has put the key `new` in the place of `old` now, which was
+    /// due then.
     #[must_use]
-    pub(crate) fn rotated(mut self, old: &AccessKeyId, new: &AccessKeyId) -> Self {
+    pub(crate) fn rotated(
+        mut self,
+        (old, new): (&AccessKeyId, &AccessKeyId),
+        due: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Self {
+        self.rotated_at = Some(now);
+        if self.next_rotation.is_some() {
+            self.next_rotation = self.plan(now).map(|plan| plan.next(due, now));
+        }
         self.rotated_to = new.to_string();
         self.rotated_from.insert(0, old.to_string());
         self.rotated_from.truncate(REMEMBERED_KEYS);
         self
     }
 
-    /// Whether requests are signed with the stored access key.
+    /// The same without the role that is assumed: what acts on the access key itself.
+    #[must_use]
+    pub(crate) fn without_role(mut self) -> Self {
+        self.assume_role_arn.clear();
+        self
+    }
+
+    /// Whether there is a stored access key.
     pub(crate) fn has_access_key(&self) -> bool {
         !self.access_key.is_empty() && !self.secret_key.expose_secret().is_empty()
     }

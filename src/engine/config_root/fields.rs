@@ -64,6 +64,21 @@ pub(super) const ROLE_ARN: Field<String> = Field::new(
     "Role to assume with an identity token of the server. Needs identity_token_audience.",
 )
 .label("Role ARN");
+pub(super) const ASSUME_ROLE_ARN: Field<String> = Field::new(
+    "assume_role_arn",
+    "Role that the engine assumes with its credentials, whichever those are, to do all else as: so that one key, or the role of an instance, administers many accounts, a mount each. Its sessions have AWS's limits: no federation_token and session_token, and assumed_role for an hour at most.",
+)
+.label("Assume role ARN");
+pub(super) const ASSUME_ROLE_SESSION_NAME: Field<String> = Field::new(
+    "assume_role_session_name",
+    "Name of the session of assume_role_arn in AWS's logs. Without it vault-aws-secrets.",
+)
+.label("Assume role session name");
+pub(super) const EXTERNAL_ID: Field<String> = Field::new(
+    "external_id",
+    "External id that the trust policy of assume_role_arn asks for.",
+)
+.label("External ID");
 pub(super) const IDENTITY_TOKEN_AUDIENCE: Field<String> = Field::new(
     "identity_token_audience",
     "Audience of the identity token that the server vouches for this mount with. Needs a server that mints identity tokens (Vault Enterprise).",
@@ -76,22 +91,22 @@ pub(super) const IDENTITY_TOKEN_TTL: Field<Duration> = Field::new(
 .label("Identity token TTL");
 pub(super) const ROTATION_SCHEDULE: Field<String> = Field::new(
     "rotation_schedule",
-    "Cron expression for the rotation of the access key by the server's rotation manager (Vault Enterprise). Excludes rotation_period.",
+    "When to rotate the access key, as a cron expression of five fields in UTC, such as \"0 3 * * SAT\". Excludes rotation_period.",
 )
 .label("Rotation schedule");
 pub(super) const ROTATION_WINDOW: Field<Duration> = Field::new(
     "rotation_window",
-    "How long after a time of rotation_schedule a rotation may still start. 0 is without limit.",
+    "How long after a time of rotation_schedule a rotation may still begin, at least 1h. What fails until then waits for the next time. 0 is without limit.",
 )
 .label("Rotation window");
 pub(super) const ROTATION_PERIOD: Field<Duration> = Field::new(
     "rotation_period",
-    "Time from one rotation of the access key to the next, by the server's rotation manager (Vault Enterprise). Excludes rotation_schedule.",
+    "Time from one rotation of the access key to the next, at least 10s. Excludes rotation_schedule.",
 )
 .label("Rotation period");
 pub(super) const DISABLE_AUTOMATED_ROTATION: Field<bool> = Field::new(
     "disable_automated_rotation",
-    "Takes the access key off the server's rotation manager.",
+    "The access key is not rotated by itself any more.",
 )
 .label("Disable automated rotation");
 pub(super) const ROTATION_POLICY: Field<String> = Field::new(
@@ -181,6 +196,32 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "rotation_policy",
         FieldType::String,
         "Policy of the rotation",
+    ),
+    ResponseField::new(
+        "assume_role_arn",
+        FieldType::String,
+        "Role that is assumed with the credentials",
+    ),
+    ResponseField::new(
+        "assume_role_session_name",
+        FieldType::String,
+        "Name of its session",
+    ),
+    ResponseField::new("external_id", FieldType::String, "External id"),
+    ResponseField::new(
+        "last_vault_rotation",
+        FieldType::Time,
+        "When the engine made the access key; missing for one that was written",
+    ),
+    ResponseField::new(
+        "next_vault_rotation",
+        FieldType::Time,
+        "When the engine rotates it; missing where the server's rotation manager does, or nobody",
+    ),
+    ResponseField::new(
+        "last_rotation_error",
+        FieldType::String,
+        "Why the rotation that is due has not been done; missing unless it failed",
     ),
     ResponseField::new(
         "disable_automated_rotation",

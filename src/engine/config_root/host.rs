@@ -21,23 +21,32 @@ pub(super) async fn try_identity_token(engine: &Engine, config: &RootConfig) -> 
     }
 }
 
+/// Who rotates the key by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rotates {
+    Nobody,
+    /// The host's rotation manager.
+    Host,
+    /// This engine, by the host's timer.
+    Engine,
+}
+
 /// Tells the host's rotation manager what is wished. A host without one has nothing to take a job
-/// off of.
+/// off of, and leaves the rotation to the engine.
 pub(super) async fn update_rotation_job(
     engine: &Engine,
     request: &Request,
     config: &RootConfig,
-) -> Result<(), Error> {
-    let wanted = !config.disable_automated_rotation
-        && (!config.rotation_schedule.is_empty() || !config.rotation_period.is_zero());
+) -> Result<Rotates, Error> {
+    let wanted = config.plan(engine.clock.now()).is_some();
     if !wanted {
         return match engine
             .system
             .deregister_rotation_job(&request.mount_point, &request.path)
             .await
         {
-            Ok(()) | Err(HostError::Unsupported(_)) => Ok(()),
-            Err(error) if is_community_edition(&error.to_string()) => Ok(()),
+            Ok(()) | Err(HostError::Unsupported(_)) => Ok(Rotates::Nobody),
+            Err(error) if is_community_edition(&error.to_string()) => Ok(Rotates::Nobody),
             Err(error) => Err(Error::invalid(format!(
                 "error deregistering rotation job: {error}"
             ))),
@@ -53,7 +62,9 @@ pub(super) async fn update_rotation_job(
         policy: config.rotation_policy.clone(),
     };
     match engine.system.register_rotation_job(job).await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Rotates::Host),
+        Err(HostError::Unsupported(_)) => Ok(Rotates::Engine),
+        Err(error) if is_community_edition(&error.to_string()) => Ok(Rotates::Engine),
         Err(error) => Err(Error::invalid(format!(
             "error registering rotation job: {error}; without it, call config/rotate-root on your own schedule"
         ))),

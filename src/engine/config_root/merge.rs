@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use super::fields;
-use crate::aws::{Arn, Endpoint, Region};
+use crate::aws::{Arn, Endpoint, ExternalId, Region, RoleSessionName};
 use crate::engine::clients::root_config::{self, RootConfig};
+use crate::engine::schedule::{self, Schedule};
 use crate::engine::usernames;
 use crate::framework::FieldData;
 use crate::logical::Error;
 use crate::secret::{ExposeSecret, SecretString};
+
+/// As in Vault.
+const SHORTEST_PERIOD: Duration = Duration::from_secs(10);
 
 /// The stored record with the fields that were sent put over it.
 pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<RootConfig, Error> {
@@ -23,6 +29,12 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         (&fields::STS_ENDPOINT, &mut config.sts_endpoint),
         (&fields::STS_REGION, &mut config.sts_region),
         (&fields::ROLE_ARN, &mut config.role_arn),
+        (&fields::ASSUME_ROLE_ARN, &mut config.assume_role_arn),
+        (
+            &fields::ASSUME_ROLE_SESSION_NAME,
+            &mut config.assume_role_session_name,
+        ),
+        (&fields::EXTERNAL_ID, &mut config.external_id),
         (
             &fields::IDENTITY_TOKEN_AUDIENCE,
             &mut config.identity_token_audience,
@@ -102,6 +114,9 @@ fn merge_access_key(config: &mut RootConfig, data: &FieldData) -> Result<(), Err
                 "secret_key is missing: access_key is another one than before, so its secret_key must come with it",
             ));
         }
+        if id != config.access_key {
+            config.rotated_at = None;
+        }
         id.clone_into(&mut config.access_key);
         config.as_sent.note(data, &fields::ACCESS_KEY);
     }
@@ -163,27 +178,45 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
         }
     }
     root_config::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
+    check_assumed_role(config)?;
     config.credentials()?;
     Ok(())
 }
 
+/// The role that is assumed with whatever credentials there are.
+fn check_assumed_role(config: &RootConfig) -> Result<(), Error> {
+    let (name, id) = (&config.assume_role_session_name, &config.external_id);
+    let role = root_config::parse("assume_role_arn", &config.assume_role_arn, |text| {
+        Arn::new(text)
+    })?;
+    if role.is_none() {
+        for (field, text) in [("assume_role_session_name", name), ("external_id", id)] {
+            if !text.is_empty() {
+                return Err(Error::invalid(format!(
+                    "{field} is of the session of assume_role_arn, which is missing"
+                )));
+            }
+        }
+    }
+    root_config::parse("assume_role_session_name", name, |text| {
+        RoleSessionName::new(text)
+    })?;
+    root_config::parse("external_id", id, |text| ExternalId::new(text))?;
+    Ok(())
+}
+
 /// The rules of one request; a stored schedule and a new period do not meet here.
-pub(super) fn check_rotation_fields(data: &FieldData) -> Result<(), Error> {
+pub(super) fn check_rotation_fields(data: &FieldData, now: OffsetDateTime) -> Result<(), Error> {
     let schedule = data.value(&fields::ROTATION_SCHEDULE);
-    let period = data.value(&fields::ROTATION_PERIOD);
-    let window = data.value(&fields::ROTATION_WINDOW);
-    if !schedule.is_empty() && !period.is_zero() {
-        return Err(Error::invalid(
-            "mutually exclusive fields rotation_schedule and rotation_period were both specified; only one of them can be provided",
-        ));
-    }
-    if !window.is_zero() && !period.is_zero() {
-        return Err(Error::invalid("rotation_window does not apply to period"));
-    }
-    if !window.is_zero() && schedule.is_empty() {
-        return Err(Error::invalid(
-            "cannot use rotation_window without rotation_schedule",
-        ));
+    let schedule = schedule.trim();
+    schedule::check_fields(
+        schedule,
+        data.value(&fields::ROTATION_WINDOW),
+        data.value(&fields::ROTATION_PERIOD),
+        SHORTEST_PERIOD,
+    )?;
+    if !schedule.is_empty() {
+        Schedule::new(fields::ROTATION_SCHEDULE.name(), schedule, now)?;
     }
     Ok(())
 }

@@ -11,12 +11,16 @@ mod tests;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub(crate) use super::clients::root_config::{KEY, RootConfig};
 
+use self::host::Rotates;
+use super::rotate_root::Failures;
 use super::{Engine, usernames};
 use crate::framework::{Answer, FieldData, OperationDocs, Path, PathDocs};
-use crate::logical::{Error, Operation, Request, Response};
+use crate::logical::{Error, JsonObject, Operation, Request, Response};
 
 /// With the pauses between them, more tries take longer than any request waits.
 const MOST_RETRIES: i64 = 10;
@@ -40,6 +44,9 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::MAX_RETRIES)
         .field(&fields::USERNAME_TEMPLATE)
         .field(&fields::ROLE_ARN)
+        .field(&fields::ASSUME_ROLE_ARN)
+        .field(&fields::ASSUME_ROLE_SESSION_NAME)
+        .field(&fields::EXTERNAL_ID)
         .field(&fields::IDENTITY_TOKEN_AUDIENCE)
         .field(&fields::IDENTITY_TOKEN_TTL)
         .field(&fields::ROTATION_SCHEDULE)
@@ -102,25 +109,50 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
         "rotation_policy": config.rotation_policy,
         "disable_automated_rotation": config.disable_automated_rotation,
     });
-    match shown {
-        Value::Object(data) => Ok(Some(Response::data(
-            data.into_iter()
-                .map(|(name, used)| {
-                    let shown = config.as_sent.show(&name, used);
-                    (name, shown)
-                })
-                .collect(),
-        ))),
-        _ => Ok(None),
+    let Value::Object(mut data) = shown else {
+        return Ok(None);
+    };
+    // Whoever has none of it sees what Vault shows.
+    for (name, text) in [
+        ("assume_role_arn", &config.assume_role_arn),
+        ("assume_role_session_name", &config.assume_role_session_name),
+        ("external_id", &config.external_id),
+    ] {
+        if !config.assume_role_arn.is_empty() {
+            data.insert(name.to_owned(), Value::from(text.as_str()));
+        }
     }
+    let mut shown: JsonObject = data
+        .into_iter()
+        .map(|(name, used)| {
+            let shown = config.as_sent.show(&name, used);
+            (name, shown)
+        })
+        .collect();
+    for (name, time) in [
+        ("last_vault_rotation", config.rotated_at),
+        ("next_vault_rotation", config.next_rotation),
+    ] {
+        if let Some(text) = time.and_then(|time| time.format(&Rfc3339).ok()) {
+            shown.insert(name.to_owned(), Value::from(text));
+        }
+    }
+    if let Some(due) = config.next_rotation {
+        let failures = Failures::of(&*request.storage, due).await?;
+        if !failures.last_error.is_empty() {
+            let error = Value::from(failures.last_error);
+            shown.insert("last_rotation_error".to_owned(), error);
+        }
+    }
+    Ok(Some(Response::data(shown)))
 }
 
 async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let change = engine.clients.begin_change().await;
     let stored = RootConfig::load(&*request.storage).await?;
-    let config = merge::merge(stored.clone(), &data)?;
+    let mut config = merge::merge(stored.clone(), &data)?;
     merge::check(&config)?;
-    merge::check_rotation_fields(&data)?;
+    merge::check_rotation_fields(&data, engine.clock.now())?;
     // A template that another engine stored must not keep other fields from being written.
     let mut warnings = match data.get(&fields::USERNAME_TEMPLATE) {
         Some(_) => usernames::check_template(&config.username_template, &*engine.clock)?,
@@ -151,8 +183,57 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
             config.max_retries
         ));
     }
-    host::update_rotation_job(&engine, &request, &config).await?;
+    let rotates = host::update_rotation_job(&engine, &request, &config).await?;
+    config.next_rotation = next_rotation(stored.as_ref(), &config, rotates, engine.clock.now());
+    if config.next_rotation.is_none() && rotates == Rotates::Nobody {
+        warnings.extend(why_nobody_rotates(&config, &data));
+    }
+    // However it ends.
+    engine.root_due.forget();
     change.store(&*request.storage, &config).await?;
+    engine.root_due.forget();
     tracing::info!(access_key = %config.access_key, "root configuration written");
     Ok((!warnings.is_empty()).then(|| Response::warnings(warnings)))
+}
+
+/// When this engine rotates the key next; a write that changes neither the key nor its times does not put
+/// that off.
+fn next_rotation(
+    stored: Option<&RootConfig>,
+    config: &RootConfig,
+    rotates: Rotates,
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    if rotates != Rotates::Engine {
+        return None;
+    }
+    let times = |config: &RootConfig| {
+        (
+            config.access_key.clone(),
+            config.rotation_schedule.clone(),
+            config.rotation_period,
+        )
+    };
+    let kept = stored
+        .filter(|stored| times(stored) == times(config))
+        .and_then(|stored| stored.next_rotation);
+    kept.or_else(|| Some(config.plan(now)?.next(None, now)))
+}
+
+/// Times of rotation that have no effect.
+fn why_nobody_rotates(config: &RootConfig, data: &FieldData) -> Option<String> {
+    let (schedule, period) = (&fields::ROTATION_SCHEDULE, &fields::ROTATION_PERIOD);
+    let field = match (
+        data.value(schedule).is_empty(),
+        data.value(period).is_zero(),
+    ) {
+        (true, true) => return None,
+        (false, _) => schedule.name(),
+        (true, false) => period.name(),
+    };
+    Some(if config.disable_automated_rotation {
+        format!("{field} has no effect with disable_automated_rotation")
+    } else {
+        format!("{field} has no effect without access_key: there is no key to rotate")
+    })
 }

@@ -30,8 +30,8 @@ pub(super) async fn on(
     let mount_limit = engine.system.max_lease_ttl().await.ok();
     lifetimes(role, mount_limit, &mut warnings);
     if let Some(root) = root {
-        if !root.has_access_key() {
-            engine_sessions(role, &mut warnings);
+        if !root.has_access_key() || !root.assume_role_arn.is_empty() {
+            engine_sessions(root, role, &mut warnings);
         }
         if !root.elsewhere() {
             partitions(root, role, &mut warnings);
@@ -144,21 +144,25 @@ fn lifetimes(role: &RoleRecord, mount_limit: Option<Duration>, warnings: &mut Ve
 }
 
 /// For an engine without a stored access key, which most often acts as the session of a role.
-fn engine_sessions(role: &RoleRecord, warnings: &mut Vec<String>) {
-    const NO_KEY: &str = "config/root has no access_key: if the engine's own credentials are a role's session (an instance profile, a web identity)";
+fn engine_sessions(root: &RootConfig, role: &RoleRecord, warnings: &mut Vec<String>) {
+    let reason = if root.assume_role_arn.is_empty() {
+        "config/root has no access_key: if the engine's own credentials are a role's session (an instance profile, a web identity)"
+    } else {
+        "config/root has assume_role_arn, so the engine acts as a role's session"
+    };
     let user_sessions = [
         CredentialType::FederationToken,
         CredentialType::SessionToken,
     ];
     if let Some(of) = user_sessions.into_iter().find(|of| role.is(*of)) {
         warnings.push(format!(
-            "{NO_KEY}, AWS gives it no {}; assumed_role works",
+            "{reason}, AWS gives it no {}; assumed_role works",
             of.as_str()
         ));
     }
     if role.is(CredentialType::AssumedRole) && role.default_sts_ttl > LONGEST_CHAINED_SESSION {
         warnings.push(format!(
-            "{NO_KEY}, AWS gives it sessions of {} at most, and default_sts_ttl is {}",
+            "{reason}, AWS gives it sessions of {} at most, and default_sts_ttl is {}",
             GoDuration(LONGEST_CHAINED_SESSION),
             GoDuration(role.default_sts_ttl)
         ));

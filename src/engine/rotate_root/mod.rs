@@ -3,6 +3,7 @@
 //! The key is replaced as every access key is (`key_rotation`). What is special here: the engine
 //! itself signs with it, so the old key lives until the last request that uses it has ended.
 
+mod automatic;
 #[cfg(test)]
 mod tests;
 mod unfinished;
@@ -13,9 +14,11 @@ use async_trait::async_trait;
 use futures_util::join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
+pub(super) use automatic::{Due, Failures, rotate_due};
 pub(super) use unfinished::{KIND, roll_back};
 
 use super::Engine;
@@ -65,13 +68,14 @@ pub(super) fn path() -> Path<Engine> {
 }
 
 async fn write(engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
-    rotate(&engine, &request).await.map(Some)
+    let (storage, caller) = (&*request.storage, &request.caller);
+    rotate(&engine, storage, caller, None).await.map(Some)
 }
 
 /// A rotation that the host's rotation manager asks for. It tries again what failed only when it is
 /// told so by an error that is nobody's mistake: it does not look at answers.
 pub(super) async fn rotate_by_schedule(engine: &Engine, request: &Request) -> Answer {
-    match rotate(engine, request).await {
+    match rotate(engine, &*request.storage, &request.caller, None).await {
         Ok(response) => Ok(Some(response)),
         Err(error @ Error::ReadOnly(_)) => Err(error),
         Err(error) => Err(Error::internal(format!(
@@ -80,9 +84,13 @@ pub(super) async fn rotate_by_schedule(engine: &Engine, request: &Request) -> An
     }
 }
 
-/// Rotates the root access key; answers with the new id.
-async fn rotate(engine: &Engine, request: &Request) -> Result<Response, Error> {
-    let (storage, caller) = (&*request.storage, &request.caller);
+/// Rotates the root access key, which was due then; answers with the new id.
+async fn rotate(
+    engine: &Engine,
+    storage: &dyn Storage,
+    caller: &Caller,
+    due: Option<OffsetDateTime>,
+) -> Result<Response, Error> {
     let change = engine.clients.begin_change_for(caller).await;
     let change = change.ok_or_else(key_rotation::too_late)?;
     if RootConfig::load(storage)
@@ -104,6 +112,7 @@ async fn rotate(engine: &Engine, request: &Request) -> Result<Response, Error> {
     let old_id = AccessKeyId::new(&root.access_key)
         .map_err(|error| Error::invalid(format!("access_key in config/root: {error}")))?;
     in_time(caller)?;
+    let clients = of_the_key(engine, clients)?;
     let iam = clients.iam.for_request(Class::Issue, caller).beginning();
     let sts = timeout_at(caller.a_look_by(), clients.sts_accepts_us(caller));
     let (user, accepted) = join!(iam.get_user(None), sts);
@@ -127,8 +136,10 @@ async fn rotate(engine: &Engine, request: &Request) -> Result<Response, Error> {
         iam: clients.iam.clone(),
         old_id,
         root,
+        due,
         known_to_sts: matches!(accepted, Ok(Ok(true))),
         next: None,
+        of_next_key: None,
         in_use: None,
     };
     // Not all clients: requests drain off those, and holding them would hold that up.
@@ -141,6 +152,15 @@ async fn rotate(engine: &Engine, request: &Request) -> Result<Response, Error> {
         warnings,
         ..Response::default()
     })
+}
+
+/// Clients that sign with the access key itself, where the engine assumes a role with it.
+fn of_the_key(engine: &Engine, clients: Arc<Connected>) -> Result<Arc<Connected>, Error> {
+    if clients.root.assume_role_arn.is_empty() {
+        return Ok(clients);
+    }
+    let of_the_key = clients.root.clone().without_role();
+    Ok(Arc::new(engine.clients.connect(of_the_key)?))
 }
 
 /// The ids of the keys that the user has, unless we may not look.
@@ -172,10 +192,13 @@ struct RootUser<'a> {
     iam: AccountIam,
     old_id: AccessKeyId,
     root: RootConfig,
+    due: Option<OffsetDateTime>,
     /// Whether STS accepts the key, and so must accept the new one.
     known_to_sts: bool,
     /// Clients of the new key, until they are in use.
     next: Option<Connected>,
+    /// IAM of the new key itself, where the engine assumes a role with it.
+    of_next_key: Option<AccountIam>,
     /// The same after that, and who still uses older ones.
     in_use: Option<(Arc<Connected>, TaskTracker)>,
 }
@@ -246,12 +269,22 @@ impl Owner for RootUser<'_> {
     }
 
     async fn prove(&mut self, key: &AccessKey, caller: &Caller) -> Result<(), Error> {
-        let next = self.engine.clients.connect(RootConfig {
+        let clients = &self.engine.clients;
+        let keys = (&self.old_id, &key.access_key_id);
+        let now = self.engine.clock.now();
+        let root = RootConfig {
             access_key: key.access_key_id.to_string(),
             secret_key: key.secret_access_key.clone(),
-            ..self.root.clone().rotated(&self.old_id, &key.access_key_id)
-        })?;
-        self.wait_for(&next, caller).await?;
+            ..self.root.clone().rotated(keys, self.due, now)
+        };
+        let next = clients.connect(root.clone())?;
+        if root.assume_role_arn.is_empty() {
+            self.wait_for(&next, caller).await?;
+        } else {
+            let of_key = clients.connect(root.without_role())?;
+            self.wait_for(&of_key, caller).await?;
+            self.of_next_key = Some(of_key.iam.clone());
+        }
         self.next = Some(next);
         Ok(())
     }
@@ -277,8 +310,9 @@ impl Owner for RootUser<'_> {
                 "requests that began with it have not ended yet",
             ));
         }
+        let iam = self.of_next_key.as_ref().unwrap_or(&next.iam);
         Ok(Reach {
-            iam: next.iam.for_request(Class::Issue, caller),
+            iam: iam.for_request(Class::Issue, caller),
             _held: None,
         })
     }

@@ -1,10 +1,12 @@
 //! The end of a root rotation that was cut off, or whose outcome was in doubt: of the old and the new
 //! key only the stored one may live.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::RootRotation;
+use super::{RootRotation, of_the_key};
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
@@ -39,12 +41,13 @@ pub(in crate::engine) async fn roll_back(
         current: Some(stored),
         ..Kept::default()
     };
-    let iam = clients.iam.for_request(Class::Background, caller);
+    let of_the_key = of_the_key(engine, Arc::clone(&clients))?;
+    let iam = of_the_key.iam.for_request(Class::Background, caller);
     let settled = rotation
         .change
         .settle(
             &iam,
-            clients.account(caller).await.as_deref(),
+            of_the_key.account(caller).await.as_deref(),
             (begun, engine.clock.now()),
             &kept,
             async {

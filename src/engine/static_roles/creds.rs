@@ -45,6 +45,16 @@ const RESPONSE: &[ResponseField] = &[
         "Time from one rotation to the next",
     ),
     ResponseField::new(
+        "rotation_schedule",
+        FieldType::String,
+        "Cron expression of the rotation, in place of rotation_period",
+    ),
+    ResponseField::new(
+        "rotation_window",
+        FieldType::DurationSecond,
+        "How long after its times a rotation may begin",
+    ),
+    ResponseField::new(
         "ttl",
         FieldType::DurationSecond,
         "After how long to read again",
@@ -84,11 +94,12 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
         return Ok(None);
     };
     let now = engine.clock.now();
+    let is_scheduled = !role.rotation_schedule.is_empty();
     // Credentials of old engines get their time at the next tick; until then nobody knows it.
     let expiration = stored.expiration;
-    let last_rotation = stored
-        .last_vault_rotation
-        .or(expiration.map(|expiration| expiration - role.rotation_period));
+    let last_rotation = stored.last_vault_rotation.or(expiration
+        .filter(|_| !is_scheduled)
+        .map(|expiration| expiration - role.rotation_period));
     let left = expiration.map(|expiration| (expiration - now).whole_seconds());
     let ttl = match left.map(u64::try_from) {
         Some(Ok(left)) if left > 0 => left,
@@ -100,12 +111,18 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
             "secret_key".to_owned(),
             Value::from(stored.secret_key.expose_secret()),
         ),
-        (
-            "rotation_period".to_owned(),
-            Value::from(role.rotation_period.as_secs()),
-        ),
         ("ttl".to_owned(), Value::from(ttl)),
     ]);
+    // Agents read again when ttl is over where a schedule stands, or where a period does.
+    if is_scheduled {
+        let schedule = Value::from(role.rotation_schedule);
+        answer.insert("rotation_schedule".to_owned(), schedule);
+        let window = Value::from(role.rotation_window.as_secs());
+        answer.insert("rotation_window".to_owned(), window);
+    } else {
+        let period = Value::from(role.rotation_period.as_secs());
+        answer.insert("rotation_period".to_owned(), period);
+    }
     for (name, time) in [
         ("expiration", expiration),
         ("last_vault_rotation", last_rotation),

@@ -135,10 +135,19 @@ const USERNAME: Field<String> = Field::new(
 .label("Username");
 const ROTATION_PERIOD: Field<Duration> = Field::new(
     "rotation_period",
-    "Time from one rotation of the access key to the next, such as 24h or 86400 (seconds); at least a minute. A change counts from now on.",
+    "Time from one rotation of the access key to the next, such as 24h or 86400 (seconds); at least a minute. A change counts from now on. This or rotation_schedule is required.",
 )
-.required()
 .label("Rotation period");
+const ROTATION_SCHEDULE: Field<String> = Field::new(
+    "rotation_schedule",
+    "When to rotate the access key, as a cron expression of five fields in UTC, such as \"0 3 * * SAT\". Excludes rotation_period.",
+)
+.label("Rotation schedule");
+const ROTATION_WINDOW: Field<Duration> = Field::new(
+    "rotation_window",
+    "How long after a time of rotation_schedule a rotation may still begin, at least 1h. What fails until then waits for the next time. 0 is without limit.",
+)
+.label("Rotation window");
 const ASSUME_ROLE_ARN: Field<String> = Field::new(
     "assume_role_arn",
     "ARN of the AWS role to assume when the IAM user is in another account than the engine's own.",
@@ -170,6 +179,16 @@ const RESPONSE: &[ResponseField] = &[
         "Time from one rotation to the next",
     ),
     ResponseField::new(
+        "rotation_schedule",
+        FieldType::String,
+        "Cron expression of the rotation, in place of rotation_period",
+    ),
+    ResponseField::new(
+        "rotation_window",
+        FieldType::DurationSecond,
+        "How long after its times a rotation may begin",
+    ),
+    ResponseField::new(
         "assume_role_arn",
         FieldType::String,
         "AWS role by which another account is entered",
@@ -192,6 +211,8 @@ pub(super) fn path() -> Path<Engine> {
         .field(&NAME)
         .field(&USERNAME)
         .field(&ROTATION_PERIOD)
+        .field(&ROTATION_SCHEDULE)
+        .field(&ROTATION_WINDOW)
         .field(&ASSUME_ROLE_ARN)
         .field(&ASSUME_ROLE_SESSION_NAME)
         .field(&EXTERNAL_ID)
@@ -202,8 +223,6 @@ pub(super) fn path() -> Path<Engine> {
             ("period", "rotation_period was probably meant"),
             ("user", "username was probably meant"),
             ("role_arn", "assume_role_arn was probably meant"),
-            ("rotation_schedule", "the key is rotated by rotation_period"),
-            ("rotation_window", "the key is rotated by rotation_period"),
         ])
         .on_with(
             Operation::Read,
@@ -281,11 +300,22 @@ async fn read(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
 /// The role as clients see it.
 fn answer(role: StaticRole, warnings: Vec<String>) -> Response {
     let account = role.account;
+    let period = if role.rotation_schedule.is_empty() {
+        role.rotation_period
+    } else {
+        Duration::ZERO
+    };
+    let times = (!role.rotation_schedule.is_empty()).then(|| {
+        [
+            ("rotation_schedule", Value::from(role.rotation_schedule)),
+            ("rotation_window", role.rotation_window.as_secs().into()),
+        ]
+    });
     let data = [
         ("name", Value::from(role.name)),
         ("id", Value::from(role.id)),
         ("username", Value::from(role.username)),
-        ("rotation_period", role.rotation_period.as_secs().into()),
+        ("rotation_period", period.as_secs().into()),
         ("assume_role_arn", account.assume_role_arn.into()),
         (
             "assume_role_session_name",
@@ -297,6 +327,7 @@ fn answer(role: StaticRole, warnings: Vec<String>) -> Response {
     Response {
         data: data
             .into_iter()
+            .chain(times.into_iter().flatten())
             .map(|(key, value)| (key.to_owned(), role.as_sent.show(key, value)))
             .collect(),
         warnings,

@@ -5,14 +5,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use crate::clock::Clock;
-
-const SHORTEST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
+use crate::engine::schedule::wait_after;
 
 /// The due times of one mount.
 pub(super) struct RotationQueue {
@@ -157,9 +154,8 @@ impl Drop for Ticket {
         }
         let now = self.queue.clock.now();
         if let Some(place) = self.queue.state().roles.get_mut(&self.role) {
-            let wait = SHORTEST_WAIT.saturating_mul(1 << place.failures.min(10));
-            place.due = now + wait.min(LONGEST_WAIT);
             place.failures += 1;
+            place.due = now + wait_after(place.failures);
             place.taken = false;
         }
     }
@@ -167,6 +163,8 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::ManualClock;
 

@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use super::accounts::CrossAccount;
 use crate::aws::UserName;
 use crate::engine::as_sent::AsSent;
-use crate::engine::stored::{nanoseconds, null_as_default};
+use crate::engine::schedule::Plan;
+use crate::engine::stored::{nanoseconds, null_as_default, rfc3339};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, SecretString};
 
@@ -24,8 +25,18 @@ pub(crate) struct StaticRole {
     /// AWS's own id of the user: it stays when the user is renamed.
     pub(super) id: String,
     pub(super) username: String,
+    /// With a schedule, the time between its next two times: the Go engines know no schedule.
     #[serde(with = "nanoseconds")]
     pub(super) rotation_period: Duration,
+    /// Ours.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(super) rotation_schedule: String,
+    /// Ours.
+    #[serde(with = "nanoseconds", skip_serializing_if = "Duration::is_zero")]
+    pub(super) rotation_window: Duration,
     #[serde(flatten)]
     pub(super) account: CrossAccount,
     /// Ours: the Go engines have no such mode.
@@ -62,6 +73,12 @@ impl StaticRole {
 
     pub(super) async fn delete(storage: &dyn Storage, name: &str) -> Result<(), StorageError> {
         storage.delete(&format!("{ROLES}{name}")).await
+    }
+
+    /// When it is rotated.
+    pub(super) fn plan(&self, now: OffsetDateTime) -> Plan {
+        let (schedule, period) = (&self.rotation_schedule, self.rotation_period);
+        Plan::stored(schedule, self.rotation_window, period, now).unwrap_or(Plan::Every(period))
     }
 
     pub(super) fn user_name(&self) -> Result<UserName, Error> {
@@ -117,32 +134,5 @@ impl StaticCredentials {
             .into_iter()
             .chain(std::iter::once(self.access_key.as_str()))
             .filter(|id| !id.is_empty())
-    }
-}
-
-/// Points in time as Go's encoder writes them.
-mod rfc3339 {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-    use time::format_description::well_known::Rfc3339;
-    use time::{OffsetDateTime, UtcOffset};
-
-    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
-    pub(super) fn serialize<S: Serializer>(
-        time: &Option<OffsetDateTime>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        let text = time.map(|time| time.format(&Rfc3339)).transpose();
-        text.map_err(ser::Error::custom)?.serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<OffsetDateTime>, D::Error> {
-        let Some(text) = Option::<String>::deserialize(from)? else {
-            return Ok(None);
-        };
-        OffsetDateTime::parse(&text, &Rfc3339)
-            .map(|time| Some(time.to_offset(UtcOffset::UTC)))
-            .map_err(|_| de::Error::custom("not a time in the form of RFC 3339"))
     }
 }

@@ -139,16 +139,6 @@ impl Rotation<'_> {
         }
         Ok(keys)
     }
-
-    /// When the next rotation is due, after one that is done now. One that came late does not put
-    /// off all that follow, unless the new key would then live for less than half its time.
-    fn next_due(&self, now: OffsetDateTime) -> OffsetDateTime {
-        let period = self.role.rotation_period;
-        match self.due {
-            Some(due) if now - due <= period / 2 => due + period,
-            _ => now + period,
-        }
-    }
 }
 
 /// The IAM user of a static role.
@@ -255,7 +245,7 @@ impl Owner for UserOfRole<'_> {
             ..
         } = &self.rotation;
         let now = engine.clock.now();
-        let expiration = self.rotation.next_due(now);
+        let expiration = role.plan(now).next(self.rotation.due, now);
         let credentials = StaticCredentials {
             access_key: key.access_key_id.to_string(),
             expiration: Some(expiration),

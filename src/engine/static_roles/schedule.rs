@@ -12,7 +12,8 @@ use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::key_rotation::in_time;
-use crate::logical::{Error, Storage, if_offered};
+use crate::engine::schedule::is_ours;
+use crate::logical::{Error, Storage};
 
 /// How many roles are rotated, or read, at a time. Most of a rotation is waiting for AWS.
 const AT_A_TIME: usize = 16;
@@ -59,17 +60,6 @@ pub(crate) async fn rotate_due(
     )))
 }
 
-/// Whether this cluster is the one that rotates: two that rotate one role take away each other's keys,
-/// so a host that fails to answer gets an error. Standbys are not asked at all.
-async fn is_ours(engine: &Engine) -> Result<bool, Error> {
-    let system = &engine.system;
-    let state = if_offered(system.replication_state().await)?;
-    if state.is_dr_secondary() {
-        return Ok(false);
-    }
-    Ok(!state.is_performance_secondary() || if_offered(system.local_mount().await)?)
-}
-
 /// Reads when each role in storage is due.
 async fn load(engine: &Engine, storage: &dyn Storage) -> Result<(), Error> {
     let names = storage.list(ROLES).await?;
@@ -113,7 +103,8 @@ async fn due_time(
         return Ok(None);
     };
     if stored.expiration.is_none() {
-        stored.expiration = Some(engine.clock.now() + role.rotation_period);
+        let now = engine.clock.now();
+        stored.expiration = Some(role.plan(now).next(None, now));
         stored.store(storage, name).await?;
     }
     Ok(stored.expiration)
@@ -140,10 +131,19 @@ async fn rotate_if_due(
         return Ok(());
     };
     let now = engine.clock.now();
-    let due = stored.expiration.unwrap_or(now + role.rotation_period);
+    let plan = role.plan(now);
+    let due = stored.expiration.unwrap_or_else(|| plan.next(None, now));
     if stored.expiration.is_none() {
         stored.expiration = Some(due);
         stored.store(storage, name).await?;
+    }
+    if plan.is_missed(due, now) {
+        let next = plan.next(None, now);
+        stored.expiration = Some(next);
+        stored.store(storage, name).await?;
+        tracing::warn!(%next, "static role not rotated while its rotation_window was open; the next time counts");
+        ticket.finish(next);
+        return Ok(());
     }
     if due > now {
         ticket.finish(due);

@@ -515,9 +515,47 @@ async fn what_can_never_work_is_refused_and_nothing_is_stored() {
             json!({"rotation_window": 60}),
             "cannot use rotation_window without rotation_schedule",
         ),
+    ] {
+        let mount = TestMount::new().await;
+
+        let error = mount.write_error("config/root", sent.clone()).await;
+
+        assert!(matches!(error, Error::Invalid(_)), "{sent}: {error:?}");
+        assert!(error.to_string().starts_with(expected), "{sent}: {error}");
+        assert_eq!(mount.storage().keys(), [""; 0], "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn times_and_roles_that_can_never_work_are_refused_and_nothing_is_stored() {
+    for (sent, expected) in [
         (
-            json!({"rotation_period": 60}),
-            "error registering rotation job: this host does not offer RegisterRotationJob; without it, call config/rotate-root on your own schedule",
+            json!({"rotation_period": 9}),
+            "rotation_period: must be at least 10 seconds, not 9",
+        ),
+        (
+            json!({"rotation_schedule": "0 3 * * *", "rotation_window": 3599}),
+            "rotation_window: must be at least 1 hour, not 3599 seconds",
+        ),
+        (
+            json!({"rotation_schedule": "0 3 * *"}),
+            "rotation_schedule: \"0 3 * *\" is not a cron expression of five fields",
+        ),
+        (
+            json!({"rotation_schedule": "0 3 30 2 *"}),
+            "rotation_schedule: the time of \"0 3 30 2 *\" never comes",
+        ),
+        (
+            json!({"assume_role_arn": "deploy"}),
+            "assume_role_arn in config/root: ",
+        ),
+        (
+            json!({"external_id": "x1"}),
+            "external_id is of the session of assume_role_arn, which is missing",
+        ),
+        (
+            json!({"assume_role_arn": "arn:aws:iam::111122223333:role/x", "assume_role_session_name": "a b"}),
+            "assume_role_session_name in config/root: ",
         ),
     ] {
         let mount = TestMount::new().await;
@@ -532,16 +570,10 @@ async fn what_can_never_work_is_refused_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn a_community_edition_says_what_it_lacks() {
-    for (sent, expected) in [
-        (
-            json!({"identity_token_audience": "a", "role_arn": "arn:aws:iam::123456789012:role/x", "identity_token_ttl": 10}),
-            "plugin workload identity not supported in Vault community edition",
-        ),
-        (
-            json!({"rotation_schedule": "*/1 * * * *", "rotation_window": 120}),
-            "rotation manager capabilities not supported in Vault community edition",
-        ),
-    ] {
+    for (sent, expected) in [(
+        json!({"identity_token_audience": "a", "role_arn": "arn:aws:iam::123456789012:role/x", "identity_token_ttl": 10}),
+        "plugin workload identity not supported in Vault community edition",
+    )] {
         let mount = TestMount::on(StaticSystemView {
             vault_calls: true,
             ..StaticSystemView::default()

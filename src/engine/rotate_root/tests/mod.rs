@@ -1,5 +1,7 @@
 //! Rotating the root access key: the mount works at every moment, and one key is left.
 
+mod assumed_role;
+mod automatic;
 mod beside_others;
 mod crashes;
 mod doubts;

@@ -446,3 +446,126 @@ async fn a_tick_whose_aws_falls_silent_ends_in_time() {
         }
     }
 }
+
+/// A role that is rotated at three o'clock each morning.
+fn at_three() -> serde_json::Value {
+    json!({"username": "jane", "rotation_schedule": "0 3 * * *", "rotation_window": "1h"})
+}
+
+async fn with_schedule() -> TestMount {
+    let mount = TestMount::configured().await;
+    mount.aws().add_user("jane");
+    mount.write("static-roles/app", at_three()).await;
+    mount
+}
+
+/// Until `app` is due by what it shows.
+async fn left(mount: &TestMount) -> Duration {
+    let ttl = mount.read("static-creds/app").await["ttl"]
+        .as_u64()
+        .unwrap();
+    Duration::from_secs(ttl)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_rotates_at_its_times_and_is_shown_in_place_of_a_period() {
+    let mount = with_schedule().await;
+    let role = mount.read("static-roles/app").await;
+    assert_eq!(role["rotation_schedule"], json!("0 3 * * *"));
+    assert_eq!(role["rotation_window"], json!(3600));
+    assert_eq!(role["rotation_period"], json!(0));
+    for _ in 0..3 {
+        let key = mount.working_key("app").await;
+        let creds = mount.read("static-creds/app").await;
+        assert!(creds["expiration"].as_str().unwrap().contains("T03:00:00Z"));
+        assert_eq!(creds["rotation_schedule"], json!("0 3 * * *"));
+        assert_eq!(creds.get("rotation_period"), None);
+        let wait = left(&mount).await.saturating_sub(2 * MINUTE);
+        mount.clock().advance(wait);
+        mount.tick().await;
+        assert_eq!(mount.working_key("app").await, key);
+
+        mount.tick().await;
+
+        assert_ne!(mount.working_key("app").await, key);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_until_the_window_closes_waits_for_the_next_time() {
+    let mount = with_schedule().await;
+    let key = mount.working_key("app").await;
+    mount
+        .aws()
+        .inject(FaultRule::on("iam:CreateAccessKey", Fault::Denied));
+    mount.clock().advance(left(&mount).await);
+    mount.roll_back().await.unwrap_err();
+    mount.clock().advance(HOUR);
+    mount.aws().heal();
+
+    mount.tick().await;
+
+    assert_eq!(mount.working_key("app").await, key, "the window is closed");
+    assert!(left(&mount).await > 22 * HOUR);
+    mount.clock().advance(left(&mount).await);
+    mount.tick().await;
+    assert_ne!(mount.working_key("app").await, key);
+}
+
+#[tokio::test(start_paused = true)]
+async fn period_and_schedule_take_each_others_place_and_what_can_never_work_is_refused() {
+    let mount = with_schedule().await;
+    mount
+        .write("static-roles/app", json!({"rotation_period": "2h"}))
+        .await;
+    let role = mount.read("static-roles/app").await;
+    assert_eq!(role["rotation_period"], json!(7200));
+    assert_eq!(role.get("rotation_schedule"), None);
+    assert_eq!(left(&mount).await, 2 * HOUR);
+    mount.write("static-roles/app", at_three()).await;
+    assert_eq!(
+        mount.read("static-roles/app").await["rotation_period"],
+        json!(0)
+    );
+    // As Terraform sends what is not set.
+    mount
+        .write(
+            "static-roles/app",
+            json!({"rotation_period": 0, "rotation_window": "2h"}),
+        )
+        .await;
+    assert_eq!(
+        mount.read("static-roles/app").await["rotation_window"],
+        json!(7200)
+    );
+
+    let before = mount.stored("static-roles/app");
+    for (sent, words) in [
+        (
+            json!({"rotation_schedule": "0 3 * * *", "rotation_period": "1h"}),
+            "mutually exclusive",
+        ),
+        (
+            json!({"rotation_schedule": "3 o'clock"}),
+            "rotation_schedule: ",
+        ),
+        (
+            json!({"rotation_schedule": ""}),
+            "missing \"rotation_period\"",
+        ),
+        (
+            json!({"rotation_window": "10m"}),
+            "rotation_window: must be at least 1 hour",
+        ),
+        (
+            json!({"rotation_period": "1h", "rotation_window": "1h"}),
+            "rotation_window does not apply to period",
+        ),
+    ] {
+        let error = mount.write_error("static-roles/app", sent.clone()).await;
+        assert!(error.to_string().contains(words), "{sent}: {error}");
+    }
+    assert_eq!(mount.stored("static-roles/app"), before);
+    // An engine that knows no schedule rotates as often as the schedule would.
+    assert_eq!(before["rotation_period"], json!(86_400_000_000_000_u64));
+}
