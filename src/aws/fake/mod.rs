@@ -20,6 +20,7 @@ mod limit;
 mod policies;
 mod scene;
 mod sessions;
+mod simulation;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -35,6 +36,7 @@ pub use faults::{Fault, FaultRule};
 pub use journal::{Call, Outcome};
 pub use limit::{Bucket, RateLimit};
 pub use policies::InlinePolicies;
+pub use simulation::simulate;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 
 use super::error::Refusal;
@@ -196,6 +198,7 @@ impl FakeAws {
         }
         result.map_err(|refused| {
             let request_id = world.next_request_id();
+            let aws_time = world.aws_time();
             Error::refused(
                 operation,
                 &Refusal {
@@ -205,6 +208,7 @@ impl FakeAws {
                     request_id: Some(&request_id),
                 },
             )
+            .answered_at(Some(aws_time))
         })
     }
 
@@ -216,7 +220,10 @@ impl FakeAws {
         rule: impl FnOnce(&mut World, &Caller) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         let caller = match proof {
-            Some(proof) => world.authenticate(proof, Service::of(request.operation))?,
+            Some(proof) => {
+                world.check_time()?;
+                world.authenticate(proof, Service::of(request.operation))?
+            }
             None => Caller::anonymous(),
         };
         if fault == Some(Fault::Denied) {

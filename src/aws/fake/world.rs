@@ -15,6 +15,8 @@ use crate::secret::ExposeSecret;
 /// Everything that AWS knows.
 pub(super) struct World {
     clock: Arc<dyn Clock>,
+    /// Of AWS's clock, before ours.
+    pub(super) ahead: time::Duration,
     serial: u64,
     pub(super) accounts: BTreeMap<String, Account>,
     /// By access key id.
@@ -206,6 +208,7 @@ impl World {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let mut world = Self {
             clock,
+            ahead: time::Duration::ZERO,
             serial: 0,
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -222,6 +225,28 @@ impl World {
 
     pub(super) fn now(&self) -> OffsetDateTime {
         self.clock.now()
+    }
+
+    /// What AWS's clock shows.
+    pub(super) fn aws_time(&self) -> OffsetDateTime {
+        self.now() + self.ahead
+    }
+
+    /// AWS takes no request whose time is too far from its own.
+    pub(super) fn check_time(&self) -> Result<(), Refused> {
+        const TOLERATED: time::Duration = time::Duration::minutes(5);
+        if self.ahead.abs() <= TOLERATED {
+            return Ok(());
+        }
+        let (signed, now) = (self.now(), self.aws_time());
+        Err(Refused::new(
+            "SignatureDoesNotMatch",
+            if signed < now {
+                format!("Signature expired: {signed} is now earlier than {} ({now} - 5 min.)", now - TOLERATED)
+            } else {
+                format!("Signature not yet current: {signed} is still later than {} ({now} + 5 min.)", now + TOLERATED)
+            },
+        ))
     }
 
     /// An account that a handle or a caller belongs to exists.
