@@ -138,7 +138,8 @@ impl FakeAws {
     /// Those of the actions for which the permission is missing, as far as that is for good.
     pub(super) fn denied(&self, actions: &[String]) -> Vec<String> {
         let state = self.state();
-        let is_denied = |action: &&String| state.faults.rules.iter().any(|rule| rule.denies(action));
+        let is_denied =
+            |action: &&String| state.faults.rules.iter().any(|rule| rule.denies(action));
         actions.iter().filter(is_denied).cloned().collect()
     }
 

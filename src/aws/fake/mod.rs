@@ -11,6 +11,7 @@
 mod access_keys;
 mod belongings;
 mod client_credentials;
+mod clock;
 mod door;
 mod faults;
 mod groups;
@@ -36,8 +37,8 @@ pub use faults::{Fault, FaultRule};
 pub use journal::{Call, Outcome};
 pub use limit::{Bucket, RateLimit};
 pub use policies::InlinePolicies;
-pub use simulation::simulate;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
+pub use simulation::simulate;
 
 use super::error::Refusal;
 use super::{AccessKeyId, ClientConfig, Connector, Error, Iam, Road, Sts};

@@ -45,7 +45,9 @@ impl World {
         if !source.resource().starts_with("user/") {
             return Err(Refused::new(
                 "InvalidInput",
-                format!("Invalid Entity Arn: {source} does not clearly define entity type and name."),
+                format!(
+                    "Invalid Entity Arn: {source} does not clearly define entity type and name."
+                ),
             ));
         }
         let user = self
@@ -117,7 +119,9 @@ fn holds(conditions: &Value, context: &[ContextEntry], missing: &mut BTreeSet<St
     let mut all = true;
     for (operator, keys) in conditions.as_object().unwrap_or(&empty) {
         for (key, values) in keys.as_object().unwrap_or(&empty) {
-            let known = context.iter().find(|entry| entry.key.eq_ignore_ascii_case(key));
+            let known = context
+                .iter()
+                .find(|entry| entry.key.eq_ignore_ascii_case(key));
             let Some(entry) = known else {
                 missing.insert(key.clone());
                 all = false;
@@ -151,7 +155,8 @@ fn is_like(pattern: &str, text: &str) -> bool {
     match first {
         '*' => {
             let ends = text.char_indices().map(|(at, _)| at);
-            ends.chain([text.len()]).any(|at| is_like(rest, &text[at..]))
+            ends.chain([text.len()])
+                .any(|at| is_like(rest, &text[at..]))
         }
         '?' => after.next().is_some() && is_like(rest, after.as_str()),
         _ => after.next() == Some(first) && is_like(rest, after.as_str()),

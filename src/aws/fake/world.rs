@@ -227,28 +227,6 @@ impl World {
         self.clock.now()
     }
 
-    /// What AWS's clock shows.
-    pub(super) fn aws_time(&self) -> OffsetDateTime {
-        self.now() + self.ahead
-    }
-
-    /// AWS takes no request whose time is too far from its own.
-    pub(super) fn check_time(&self) -> Result<(), Refused> {
-        const TOLERATED: time::Duration = time::Duration::minutes(5);
-        if self.ahead.abs() <= TOLERATED {
-            return Ok(());
-        }
-        let (signed, now) = (self.now(), self.aws_time());
-        Err(Refused::new(
-            "SignatureDoesNotMatch",
-            if signed < now {
-                format!("Signature expired: {signed} is now earlier than {} ({now} - 5 min.)", now - TOLERATED)
-            } else {
-                format!("Signature not yet current: {signed} is still later than {} ({now} + 5 min.)", now + TOLERATED)
-            },
-        ))
-    }
-
     /// An account that a handle or a caller belongs to exists.
     pub(super) fn account(&mut self, account: &str) -> &mut Account {
         self.accounts.entry(account.to_owned()).or_default()

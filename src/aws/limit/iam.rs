@@ -15,7 +15,8 @@ use super::{nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
     Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, Road,
-    ServiceSpecificCredentialId, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, User, UserName,
+    ServiceSpecificCredentialId, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, User,
+    UserName,
 };
 use crate::caller::Caller;
 

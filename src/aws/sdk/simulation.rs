@@ -50,14 +50,15 @@ fn simulated(result: EvaluationResult) -> Vec<Simulated> {
             },
         )
     };
-    let of = |resource: String, of: &SdkDecision, missing: Option<Vec<String>>, boundary| Simulated {
-        action: result.eval_action_name.clone(),
-        resource,
-        decision: decision(of),
-        missing_context: missing.unwrap_or_default(),
-        organization_forbids,
-        boundary_forbids: boundary,
-    };
+    let of =
+        |resource: String, of: &SdkDecision, missing: Option<Vec<String>>, boundary| Simulated {
+            action: result.eval_action_name.clone(),
+            resource,
+            decision: decision(of),
+            missing_context: missing.unwrap_or_default(),
+            organization_forbids,
+            boundary_forbids: boundary,
+        };
     let resources = result.resource_specific_results.unwrap_or_default();
     if resources.is_empty() {
         let resource = result.eval_resource_name.unwrap_or_default();

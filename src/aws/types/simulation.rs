@@ -16,7 +16,7 @@ pub struct SimulatePrincipalPolicy {
 }
 
 /// A context key, such as `aws:username`, and its value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContextEntry {
     /// The key.
     pub key: String,
