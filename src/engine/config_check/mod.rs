@@ -214,9 +214,8 @@ fn tell_clocks(report: &mut Report, now: OffsetDateTime, sts: &[StsAnswer], iam:
     let Some(difference) = of_sts.or_else(of_iam) else {
         return;
     };
-    let apart = GoDuration(Duration::from_secs(
-        difference.abs().whole_seconds().unsigned_abs(),
-    ));
+    let rounded = difference.abs() + time::Duration::milliseconds(500);
+    let apart = GoDuration(Duration::from_secs(rounded.whole_seconds().unsigned_abs()));
     let told = match difference {
         _ if difference.abs() <= CLOCKS_AGREE => "none".to_owned(),
         _ if difference.is_positive() => format!("the server's clock is {apart} behind AWS's"),

@@ -81,8 +81,16 @@ pub(super) async fn look(asked: &Asked<'_>) -> Permissions {
     let mut permissions = Permissions::default();
     let mut wishes = Wishes::default();
     let example = add_roles(asked, principal, &mut wishes);
-    let (users, abroad, assumed, federated, rotation) = join!(
-        looks::static_roles(engine, storage, uses, caller, &mut wishes),
+    let users = looks::static_roles(engine, storage, uses, caller, &mut wishes).await;
+    let iam = clients.iam.for_request(Class::Background, caller);
+    let judged = async {
+        match principal.kind {
+            Kind::RootUser => Ok(vec![Judgement::Granted; wishes.all.len()]),
+            _ => judge(&iam, &clients.root.role_arns(), principal, &wishes.all).await,
+        }
+    };
+    let (judged, abroad, assumed, federated, rotation) = join!(
+        judged,
         looks::static_roles_cross_account(engine, storage, uses, caller),
         looks::assumed_role(clients, uses, caller),
         looks::federation_token(clients, principal, uses, caller),
@@ -93,11 +101,6 @@ pub(super) async fn look(asked: &Asked<'_>) -> Permissions {
     permissions.put(Feature::FederationToken, federated);
     permissions.put(Feature::SessionToken, looks::session_token(principal, uses));
     permissions.put(Feature::RotateRoot, rotation);
-    let iam = clients.iam.for_request(Class::Background, caller);
-    let judged = match principal.kind {
-        Kind::RootUser => Ok(vec![Judgement::Granted; wishes.all.len()]),
-        _ => judge(&iam, &clients.root.role_arns(), principal, &wishes.all).await,
-    };
     match judged {
         Ok(judgements) => {
             // What AWS itself has said of users is not said twice.
