@@ -25,44 +25,47 @@ async fn the_simulator_judges_by_the_documents_of_a_user() {
         )
     };
     let bounded = r#","Condition":{"StringEquals":{"iam:PermissionsBoundary":"b"}}"#;
-    use Decision::*;
     for (document, context, decision) in [
         (
             statement("Allow", "iam:getuser", "user/team/?", ""),
             &[][..],
-            Allowed,
+            Decision::Allowed,
         ),
-        (statement("Allow", "iam:Get*", "user/*", ""), &[], Allowed),
+        (
+            statement("Allow", "iam:Get*", "user/*", ""),
+            &[],
+            Decision::Allowed,
+        ),
         (
             statement("Allow", "iam:Get*", "group/*", ""),
             &[],
-            ImplicitDeny,
+            Decision::ImplicitDeny,
         ),
         (
             statement("Allow", "iam:Put*", "user/*", ""),
             &[],
-            ImplicitDeny,
+            Decision::ImplicitDeny,
         ),
-        (statement("Deny", "*", "*", ""), &[], ExplicitDeny),
+        (statement("Deny", "*", "*", ""), &[], Decision::ExplicitDeny),
         (
             statement("Allow", "*", "user/team/${aws:username}", ""),
             &[("aws:username", "x")],
-            Allowed,
+            Decision::Allowed,
         ),
         (
             statement("Allow", "*", "user/team/${aws:username}", ""),
             &[("aws:username", "y")],
-            ImplicitDeny,
+            Decision::ImplicitDeny,
         ),
         (
             statement("Allow", "*", "*", bounded),
             &[("iam:PermissionsBoundary", "b")],
-            Allowed,
+            Decision::Allowed,
         ),
         (
             statement("Allow", "*", "*", bounded),
             &[("iam:PermissionsBoundary", "c")],
-            ImplicitDeny,
+            Decision::ImplicitDeny,
         ),
     ] {
         aws.put_policy("alice", "p", &document);

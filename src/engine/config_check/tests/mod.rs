@@ -14,6 +14,16 @@ use crate::logical::{JsonObject, Operation};
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// What changes nothing; sessions are denied everything.
+const HARMLESS: [&str; 6] = [
+    "sts:GetCallerIdentity",
+    "sts:AssumeRole",
+    "sts:GetFederationToken",
+    "iam:GetUser",
+    "iam:ListAccessKeys",
+    "iam:SimulatePrincipalPolicy",
+];
+
 /// A text of the answer.
 #[track_caller]
 fn text<'a>(answer: &'a JsonObject, field: &str) -> &'a str {
@@ -284,14 +294,6 @@ async fn it_changes_nothing_at_aws_nor_in_storage_and_answers_no_secret() {
     assert_problems(&answer, &[]);
     assert_eq!(stored(&mount), before);
     assert_eq!(format!("{:?}", mount.aws().iam_users()), users);
-    const HARMLESS: [&str; 6] = [
-        "sts:GetCallerIdentity",
-        "sts:AssumeRole",
-        "sts:GetFederationToken",
-        "iam:GetUser",
-        "iam:ListAccessKeys",
-        "iam:SimulatePrincipalPolicy",
-    ];
     for operation in mount.aws().operations() {
         assert!(HARMLESS.contains(&operation), "{operation}");
     }
