@@ -191,6 +191,13 @@ pub trait Iam: fmt::Debug + Send + Sync + 'static {
         user_name: &UserName,
         service_specific_credential_id: &ServiceSpecificCredentialId,
     ) -> Result<(), Error>;
+
+    /// `iam:SimulatePrincipalPolicy`: what the policies of a user or role would allow. What a role's
+    /// trust policy says is no part of it.
+    async fn simulate_principal_policy(
+        &self,
+        request: &SimulatePrincipalPolicy,
+    ) -> Result<Vec<Simulated>, Error>;
 }
 
 /// AWS Security Token Service, as far as the engine uses it.

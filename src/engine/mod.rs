@@ -8,6 +8,7 @@ mod as_sent;
 mod busy;
 mod clients;
 mod closed;
+mod config_check;
 mod config_lease;
 mod config_root;
 mod creds;
@@ -96,6 +97,7 @@ fn paths() -> Vec<Path<Engine>> {
         config_root::path(),
         rotate_root::path(),
         config_lease::path(),
+        config_check::path(),
         roles::path(),
         roles::list_path(),
         static_roles::path(),

@@ -40,13 +40,13 @@ impl Schedule {
             let reason = error.to_string();
             let reason = reason.trim_end_matches('.');
             Error::invalid(format!(
-                "{field}: {text:?} is not a cron expression of five fields (minute, hour, day of the month, month, day of the week, all in UTC), such as \"0 3 * * SAT\": {reason}"
+                "failed to parse provided {field}: {text:?} is not a cron expression of five fields (minute, hour, day of the month, month, day of the week, all in UTC), such as \"0 3 * * SAT\": {reason}"
             ))
         })?;
         let schedule = Self(Box::new(cron));
         if schedule.after(now).is_none() {
             return Err(Error::invalid(format!(
-                "{field}: the time of {text:?} never comes"
+                "failed to parse provided {field}: the time of {text:?} never comes"
             )));
         }
         Ok(schedule)
@@ -262,7 +262,8 @@ mod tests {
         ] {
             let error = Schedule::new("rotation_schedule", text, NOW).unwrap_err();
             let told = error.to_string();
-            assert!(told.starts_with("rotation_schedule: "), "{text:?}: {told}");
+            let begins = "failed to parse provided rotation_schedule: ";
+            assert!(told.starts_with(begins), "{text:?}: {told}");
         }
     }
 

@@ -45,6 +45,7 @@ mod changes;
 mod clients;
 mod clusters;
 mod compatible;
+mod config_check;
 mod crashes;
 mod images;
 mod incident;

@@ -237,6 +237,44 @@ fn a_mount_of_the_hosts_own_engine_comes_over_and_goes_back_with_all_that_is_ope
     assert_that_the_unseen_renewal_counts(&fixture, &lives_on);
 }
 
+#[test]
+fn a_mount_that_rotates_its_key_by_itself_goes_back_and_can_be_written_there() {
+    let fixture = fixture!(bare);
+    if fixture.host.product == Product::OpenBao {
+        assert_that_the_host_has_no_engine_of_its_own(&fixture);
+        return;
+    }
+    fixture.host.enable("aws");
+    let own = running_version(&fixture);
+    fixture.configure("aws", &fixture.aws.root);
+    fixture.deploy_role();
+    let version = concat!("v", env!("CARGO_PKG_VERSION"));
+    fixture.host.register_plugin_as(Some(version));
+    move_to(&fixture, version);
+    let times = json!({ "rotation_schedule": "0 3 * * SAT", "rotation_window": "2h" });
+    fixture.host.write("aws/config/root", &times).succeeded();
+    fixture
+        .host
+        .write("aws/config/rotate-root", &json!({}))
+        .succeeded();
+    let ours = fixture.host.read("aws/config/root").succeeded();
+
+    move_to(&fixture, &own);
+
+    // That engine would ask a rotation manager, which this server has not.
+    let template = json!({ "username_template": "theirs-{{ random 12 }}" });
+    fixture.host.write("aws/config/root", &template).succeeded();
+    let theirs = fixture.host.read("aws/config/root").succeeded();
+    assert_eq!(theirs["access_key"], ours["access_key"]);
+    let generated = fixture.generate("deploy");
+    revoke(&fixture, &generated);
+    move_to(&fixture, version);
+    assert_eq!(
+        fixture.host.read("aws/config/root").succeeded()["access_key"],
+        ours["access_key"]
+    );
+}
+
 /// The host's own engine renewed the lease, which ours knows as one that is over by now.
 fn assert_that_the_unseen_renewal_counts(fixture: &Fixture, renewed: &Generated) {
     let key = format!("issued/{}", renewed.user);

@@ -5,6 +5,8 @@ mod tests;
 
 use std::fmt;
 
+use time::OffsetDateTime;
+
 use super::Closed;
 
 /// A failed call to AWS.
@@ -20,6 +22,7 @@ pub struct Error {
     may_have_happened: bool,
     closed: Option<Box<Closed>>,
     credentials_from: Option<&'static str>,
+    aws_time: Option<OffsetDateTime>,
 }
 
 /// What kind of failure it is.
@@ -88,6 +91,7 @@ impl Error {
                 && refusal.status != 503,
             closed: None,
             credentials_from: None,
+            aws_time: None,
         }
     }
 
@@ -126,6 +130,7 @@ impl Error {
             may_have_happened: false,
             closed: None,
             credentials_from: None,
+            aws_time: None,
         }
     }
 
@@ -144,6 +149,15 @@ impl Error {
     pub(in crate::aws) fn signed_by(self, place: Option<&'static str>) -> Self {
         Self {
             credentials_from: self.credentials_from.or(place),
+            ..self
+        }
+    }
+
+    /// Says what AWS's clock showed, unless it is known from another call.
+    #[must_use]
+    pub(in crate::aws) fn answered_at(self, time: Option<OffsetDateTime>) -> Self {
+        Self {
+            aws_time: self.aws_time.or(time),
             ..self
         }
     }
@@ -187,6 +201,11 @@ impl Error {
     /// Where the process found the credentials of the call, if they are not of a configuration.
     pub fn credentials_from(&self) -> Option<&'static str> {
         self.credentials_from
+    }
+
+    /// What AWS's clock showed when it answered, where there was an answer that says so.
+    pub fn aws_time(&self) -> Option<OffsetDateTime> {
+        self.aws_time
     }
 
     /// By which AWS's support finds the call.

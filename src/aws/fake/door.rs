@@ -9,7 +9,7 @@ use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, AssumeRole, AssumedRole,
     CallerIdentity, CertificateId, CreateUser, Error, FederatedUser, GetFederationToken,
     GetSessionToken, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
-    SessionCredentials, SshPublicKeyId, Sts, User, UserName,
+    SessionCredentials, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, Sts, User, UserName,
 };
 
 /// A client of both services, with its own credentials.
@@ -354,13 +354,25 @@ impl Iam for Client {
         )
         .await
     }
+
+    async fn simulate_principal_policy(
+        &self,
+        request: &SimulatePrincipalPolicy,
+    ) -> Result<Vec<Simulated>, Error> {
+        let target = request.policy_source_arn.to_string();
+        let denied = self.aws.denied(&request.action_names);
+        self.call("iam:SimulatePrincipalPolicy", target, |world, caller| {
+            world.simulate_principal_policy(caller, request, &denied)
+        })
+        .await
+    }
 }
 
 #[async_trait]
 impl Sts for Client {
     async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
-        self.call("sts:GetCallerIdentity", String::new(), |_, caller| {
-            Ok(World::get_caller_identity(caller))
+        self.call("sts:GetCallerIdentity", String::new(), |world, caller| {
+            Ok(world.get_caller_identity(caller))
         })
         .await
     }

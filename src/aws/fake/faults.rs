@@ -80,12 +80,19 @@ impl FaultRule {
         self
     }
 
+    fn denies(&self, operation: &str) -> bool {
+        self.fault == Fault::Denied && self.times.is_none() && self.is_on(operation)
+    }
+
+    fn is_on(&self, operation: &str) -> bool {
+        match self.operation.strip_suffix('*') {
+            Some(prefix) => operation.starts_with(prefix),
+            None => operation == self.operation,
+        }
+    }
+
     fn matches(&self, request: &Request) -> bool {
-        let operation = match self.operation.strip_suffix('*') {
-            Some(prefix) => request.operation.starts_with(prefix),
-            None => request.operation == self.operation,
-        };
-        operation && (self.region.is_none() || self.region == request.region)
+        self.is_on(request.operation) && (self.region.is_none() || self.region == request.region)
     }
 }
 
@@ -128,6 +135,14 @@ impl Faults {
 }
 
 impl FakeAws {
+    /// Those of the actions for which the permission is missing, as far as that is for good.
+    pub(super) fn denied(&self, actions: &[String]) -> Vec<String> {
+        let state = self.state();
+        let is_denied =
+            |action: &&String| state.faults.rules.iter().any(|rule| rule.denies(action));
+        actions.iter().filter(is_denied).cloned().collect()
+    }
+
     /// Puts a fault in force. Of several that match a call, the oldest counts.
     pub fn inject(&self, rule: FaultRule) {
         self.state().faults.rules.push(rule);

@@ -11,6 +11,7 @@
 mod access_keys;
 mod belongings;
 mod client_credentials;
+mod clock;
 mod door;
 mod faults;
 mod groups;
@@ -20,6 +21,7 @@ mod limit;
 mod policies;
 mod scene;
 mod sessions;
+mod simulation;
 #[cfg(test)]
 mod tests;
 mod users;
@@ -36,6 +38,7 @@ pub use journal::{Call, Outcome};
 pub use limit::{Bucket, RateLimit};
 pub use policies::InlinePolicies;
 pub use scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
+pub use simulation::simulate;
 
 use super::error::Refusal;
 use super::{AccessKeyId, ClientConfig, Connector, Error, Iam, Road, Sts};
@@ -196,6 +199,7 @@ impl FakeAws {
         }
         result.map_err(|refused| {
             let request_id = world.next_request_id();
+            let aws_time = world.aws_time();
             Error::refused(
                 operation,
                 &Refusal {
@@ -205,6 +209,7 @@ impl FakeAws {
                     request_id: Some(&request_id),
                 },
             )
+            .answered_at(Some(aws_time))
         })
     }
 
@@ -216,7 +221,10 @@ impl FakeAws {
         rule: impl FnOnce(&mut World, &Caller) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         let caller = match proof {
-            Some(proof) => world.authenticate(proof, Service::of(request.operation))?,
+            Some(proof) => {
+                world.check_time()?;
+                world.authenticate(proof, Service::of(request.operation))?
+            }
             None => Caller::anonymous(),
         };
         if fault == Some(Fault::Denied) {

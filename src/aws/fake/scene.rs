@@ -185,6 +185,15 @@ impl FakeAws {
         change(user);
     }
 
+    /// Gives a user an inline policy. Only the policy simulator looks at it: whoever has a key may do
+    /// everything here.
+    pub fn put_policy(&self, user: &str, name: &str, document: &str) {
+        self.change_user(user, |user| {
+            let name = PolicyName::new(name).expect("policy name");
+            user.inline_policies.insert(name, document.to_owned());
+        });
+    }
+
     /// Removes a user with everything attached, as an administrator in a hurry would.
     pub fn remove_user(&self, name: &str) {
         let removed = self
@@ -278,6 +287,12 @@ impl FakeAws {
             secret_access_key: key.secret_access_key.clone(),
             session_token: None,
         });
+    }
+
+    /// AWS's clock is that much before ours, or behind it. Signed requests are refused beyond five
+    /// minutes.
+    pub fn set_clock_ahead(&self, by: time::Duration) {
+        self.state().world.ahead = by;
     }
 
     /// From now on, AWS says of each new access key for its first so many uses that it does not

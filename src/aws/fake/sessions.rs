@@ -19,11 +19,13 @@ const LONGEST_ROLE_SESSION: Duration = Duration::from_hours(12);
 const LONGEST_USER_SESSION: Duration = Duration::from_hours(36);
 
 impl World {
-    pub(super) fn get_caller_identity(caller: &Caller) -> CallerIdentity {
+    pub(super) fn get_caller_identity(&self, caller: &Caller) -> CallerIdentity {
         CallerIdentity {
             account: caller.account.clone(),
             arn: Arn::from_aws(&caller.arn),
             user_id: caller.user_id.clone(),
+            aws_time: Some(self.aws_time()),
+            credentials_from: None,
         }
     }
 

@@ -15,6 +15,8 @@ use crate::secret::ExposeSecret;
 /// Everything that AWS knows.
 pub(super) struct World {
     clock: Arc<dyn Clock>,
+    /// Of AWS's clock, before ours.
+    pub(super) ahead: time::Duration,
     serial: u64,
     pub(super) accounts: BTreeMap<String, Account>,
     /// By access key id.
@@ -206,6 +208,7 @@ impl World {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let mut world = Self {
             clock,
+            ahead: time::Duration::ZERO,
             serial: 0,
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),

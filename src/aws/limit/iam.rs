@@ -15,7 +15,8 @@ use super::{nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
     Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, Road,
-    ServiceSpecificCredentialId, SshPublicKeyId, User, UserName,
+    ServiceSpecificCredentialId, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, User,
+    UserName,
 };
 use crate::caller::Caller;
 
@@ -43,6 +44,11 @@ pub struct AccountIam {
 }
 
 impl AccountIam {
+    /// The way to it.
+    pub fn road(&self) -> &Road {
+        &self.road
+    }
+
     /// IAM for a request of `caller`.
     pub fn for_request(&self, class: Class, caller: &Caller) -> LimitedIam {
         LimitedIam {
@@ -270,4 +276,6 @@ limited! {
         (user_name: &UserName) -> Vec<ServiceSpecificCredentialId>;
     delete_service_specific_credential, "iam:DeleteServiceSpecificCredential", SPARES,
         (user_name: &UserName, id: &ServiceSpecificCredentialId) -> ();
+    simulate_principal_policy, "iam:SimulatePrincipalPolicy", SPARES,
+        (request: &SimulatePrincipalPolicy) -> Vec<Simulated>;
 }

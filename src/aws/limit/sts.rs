@@ -22,6 +22,11 @@ pub struct AccountSts {
 }
 
 impl AccountSts {
+    /// The way to it.
+    pub fn road(&self) -> &Road {
+        &self.road
+    }
+
     /// STS for a request of `caller`.
     pub fn for_request(&self, caller: &Caller) -> LimitedSts {
         LimitedSts {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::closed::{Unanswered, told};
+use super::date::date;
 use super::machine::{Origin, SourceFailed};
 use super::trust::Untrusting;
 use crate::aws::error::Refusal;
@@ -38,9 +39,11 @@ where
 {
     async move {
         let began = Instant::now();
-        let result = sent
-            .await
-            .map_err(|error| explain(&calls.road, operation, &error).signed_by(calls.origin.get()));
+        let result = sent.await.map_err(|error| {
+            explain(&calls.road, operation, &error)
+                .signed_by(calls.origin.get())
+                .answered_at(error.raw_response().and_then(date))
+        });
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(_) => tracing::debug!(elapsed_ms, "AWS answered"),

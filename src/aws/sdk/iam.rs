@@ -9,11 +9,12 @@ use percent_encoding::percent_decode_str;
 
 use super::call::{Calls, call, incomplete};
 use super::retry::NotTwice;
+use super::simulation;
 use super::sts::moment;
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
     Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
-    SshPublicKeyId, Tag, User, UserName,
+    SimulatePrincipalPolicy, Simulated, SshPublicKeyId, Tag, User, UserName,
 };
 
 /// The longest page that IAM gives.
@@ -556,6 +557,13 @@ impl Iam for SdkIam {
         call(&self.calls, "iam:DeleteServiceSpecificCredential", sent)
             .await
             .map(|_| ())
+    }
+
+    async fn simulate_principal_policy(
+        &self,
+        request: &SimulatePrincipalPolicy,
+    ) -> Result<Vec<Simulated>, Error> {
+        simulation::simulate_principal_policy(&self.client, &self.calls, request).await
     }
 }
 

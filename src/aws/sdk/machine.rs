@@ -54,7 +54,7 @@ pub(super) struct SourceFailed {
     source: CredentialsError,
 }
 
-/// `AWS_ACCESS_KEY` and `AWS_SECRET_KEY`, which count where the usual names are missing.
+/// `AWS_ACCESS_KEY` and `AWS_SECRET_KEY`, each of which counts where the usual name is missing.
 #[derive(Debug)]
 struct OlderNames(Option<SdkCredentials>);
 
@@ -65,7 +65,9 @@ impl OlderNames {
                 .var(name)
                 .filter(|value| !value.trim().is_empty())
         };
-        let keys = given("AWS_ACCESS_KEY").zip(given("AWS_SECRET_KEY"));
+        let first = |usual, older| given(usual).or_else(|| given(older));
+        let keys = first("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")
+            .zip(first("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"));
         Self(keys.map(|(id, secret)| {
             let token = given("AWS_SESSION_TOKEN");
             SdkCredentials::new(id, secret, token, None, "Environment")
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_older_names_of_the_variables_count_only_as_a_pair() {
+    async fn each_older_name_of_the_variables_counts_where_the_usual_one_is_missing() {
         let load = async |variables: &[(&str, &str)]| {
             let environment: crate::environment::FixedEnvironment =
                 variables.iter().copied().collect();
@@ -262,5 +264,7 @@ mod tests {
         assert_eq!(load(&[id]).await, None);
         assert_eq!(load(&[secret]).await, None);
         assert_eq!(load(&[("AWS_ACCESS_KEY", ""), secret]).await, None);
+        let usual = ("AWS_ACCESS_KEY_ID", "AKIA2");
+        assert_eq!(load(&[usual, id, secret]).await.as_deref(), Some("AKIA2"));
     }
 }

@@ -4,6 +4,7 @@ mod beside;
 mod call;
 mod closed;
 mod credentials;
+mod date;
 mod form;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fuzzing;
@@ -11,6 +12,7 @@ mod http;
 mod iam;
 mod machine;
 mod retry;
+mod simulation;
 mod sts;
 #[cfg(test)]
 mod testing;

@@ -10,6 +10,7 @@ use aws_smithy_types::DateTime;
 use time::OffsetDateTime;
 
 use super::call::{Calls, call, incomplete};
+use super::date::DateOfAnswer;
 use crate::aws::{
     AccessKeyId, Arn, AssumeRole, AssumedRole, CallerIdentity, Error, ErrorKind, FederatedUser,
     GetFederationToken, GetSessionToken, RoleSessionName, SessionCredentials, Sts, Tag,
@@ -54,17 +55,17 @@ impl SdkSts {
 impl Sts for SdkSts {
     async fn get_caller_identity(&self) -> Result<CallerIdentity, Error> {
         const OPERATION: &str = "sts:GetCallerIdentity";
-        let answer = call(
-            &self.calls,
-            OPERATION,
-            self.client.get_caller_identity().send(),
-        )
-        .await?;
+        let date = DateOfAnswer::default();
+        let asked = self.client.get_caller_identity().customize();
+        let sent = asked.interceptor(date.clone()).send();
+        let answer = call(&self.calls, OPERATION, sent).await?;
         match (answer.account, answer.arn, answer.user_id) {
             (Some(account), Some(arn), Some(user_id)) => Ok(CallerIdentity {
                 account,
                 arn: Arn::from_aws(arn),
                 user_id,
+                aws_time: date.get(),
+                credentials_from: self.calls.origin.get(),
             }),
             _ => Err(incomplete(OPERATION, "caller identity")),
         }

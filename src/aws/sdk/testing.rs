@@ -15,7 +15,12 @@ use tokio_rustls::TlsAcceptor;
 #[derive(Clone, Debug)]
 pub(super) enum Reply {
     /// Answers.
-    Answer { status: u16, body: String },
+    Answer {
+        status: u16,
+        /// Further headers, each with its line end.
+        head: &'static str,
+        body: String,
+    },
     /// Says nothing.
     Silence,
     /// Ends the connection.
@@ -26,8 +31,17 @@ impl Reply {
     pub(super) fn new(status: u16, body: impl Into<String>) -> Self {
         Self::Answer {
             status,
+            head: "",
             body: body.into(),
         }
+    }
+
+    /// The same with more headers.
+    pub(super) fn with_head(mut self, more: &'static str) -> Self {
+        if let Self::Answer { head, .. } = &mut self {
+            *head = more;
+        }
+        self
     }
 
     /// AWS's answer to `action`, with `content` in its result element.
@@ -162,9 +176,9 @@ impl Shared {
                 }
             };
             match reply {
-                Reply::Answer { status, body } => {
+                Reply::Answer { status, head, body } => {
                     let answer = format!(
-                        "HTTP/1.1 {status} Told\r\nx-amzn-requestid: request-1\r\ncontent-length: \
+                        "HTTP/1.1 {status} Told\r\nx-amzn-requestid: request-1\r\n{head}content-length: \
                          {}\r\n\r\n{body}",
                         body.len()
                     );

@@ -2,6 +2,7 @@
 
 mod iam;
 mod names;
+mod simulation;
 mod sts;
 
 pub use iam::{AccessKey, AccessKeyMetadata, AccessKeyStatus, CreateUser, Tag, User};
@@ -10,6 +11,7 @@ pub use names::{
     MfaSerialNumber, PolicyName, RoleSessionName, ServiceSpecificCredentialId, SshPublicKeyId,
     UserName,
 };
+pub use simulation::{ContextEntry, Decision, SimulatePrincipalPolicy, Simulated};
 pub use sts::{
     AssumeRole, AssumedRole, CallerIdentity, FederatedUser, GetFederationToken, GetSessionToken,
     SessionCredentials,

@@ -17,6 +17,10 @@ pub struct CallerIdentity {
     pub arn: Arn,
     /// AWS's own id of it.
     pub user_id: String,
+    /// What AWS's clock showed when it answered, where the answer says so.
+    pub aws_time: Option<OffsetDateTime>,
+    /// Where the process found the credentials, if they are not of a configuration.
+    pub credentials_from: Option<&'static str>,
 }
 
 /// What `sts:AssumeRole` is asked for.

@@ -16,8 +16,8 @@ use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, AssumeRole, AssumedRole,
     CallerIdentity, CertificateId, ClientConfig, Connector, CreateUser, Error, ErrorKind,
     FederatedUser, GetFederationToken, GetSessionToken, GroupName, Iam, MfaSerialNumber,
-    PolicyName, Road, ServiceSpecificCredentialId, SessionCredentials, SshPublicKeyId, Sts, User,
-    UserName,
+    PolicyName, Road, ServiceSpecificCredentialId, SessionCredentials, SimulatePrincipalPolicy,
+    Simulated, SshPublicKeyId, Sts, User, UserName,
 };
 
 /// How long after a key came into use a front end may not know it yet. Before it did, others knew
@@ -184,4 +184,5 @@ watched! {
     delete_signing_certificate(name: &UserName, id: &CertificateId) -> ();
     list_service_specific_credentials(name: &UserName) -> Vec<ServiceSpecificCredentialId>;
     delete_service_specific_credential(name: &UserName, id: &ServiceSpecificCredentialId) -> ();
+    simulate_principal_policy(request: &SimulatePrincipalPolicy) -> Vec<Simulated>;
 }

@@ -8,9 +8,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::acceptance::Acceptance;
 use super::found::Found;
+use super::key_date::KeyDate;
 use super::root_config::RootConfig;
 use super::root_keys::HeldKey;
-use super::sts::StsCandidates;
+use super::sts::{StsAnswer, StsCandidates};
 use crate::aws::{self, AccountIam, CallerIdentity, Sts};
 use crate::caller::Caller;
 use crate::engine::usernames::Names;
@@ -27,6 +28,7 @@ pub(crate) struct Connected {
     pub(super) sts: Arc<StsCandidates>,
     pub(super) acceptance: Arc<Acceptance>,
     pub(super) caller: Found<CallerIdentity, ()>,
+    pub(super) key_date: KeyDate,
     pub(super) _key: HeldKey,
     // Dropped with the last request that holds these clients.
     pub(super) _held: TaskTrackerToken,
@@ -58,6 +60,11 @@ impl Connected {
             identity = self.caller.get_or_ask(ask) => identity.ok(),
             () = caller.gone() => None,
         }
+    }
+
+    /// What each STS of the configuration answers when it is asked who we are, the first wish first.
+    pub(crate) async fn every_sts(&self, caller: &Caller) -> Vec<StsAnswer> {
+        self.sts.ask_each(caller).await
     }
 
     /// Whether STS takes our credentials: false when it does not say, an error when it refuses them.

@@ -52,6 +52,14 @@ impl<T: Clone, E: Clone> Found<T, E> {
         answer
     }
 
+    /// What is known.
+    pub(super) fn known(&self) -> Option<T> {
+        match &*self.state() {
+            State::Known(known) => Some(known.clone()),
+            State::Unknown | State::Asking(_) => None,
+        }
+    }
+
     /// Forgets what is known, if it is `wrong`.
     pub(super) fn forget(&self, wrong: impl FnOnce(&T) -> bool) {
         let mut state = self.state();

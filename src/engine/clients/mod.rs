@@ -6,6 +6,8 @@ mod change;
 mod connected;
 mod found;
 mod identity_tokens;
+mod key_date;
+mod own_times;
 pub(in crate::engine) mod root_config;
 mod root_keys;
 mod sts;
@@ -24,10 +26,12 @@ use tokio_util::task::TaskTracker;
 pub(super) use self::change::RootChange;
 pub(crate) use self::connected::Connected;
 pub(super) use self::root_keys::RootKeys;
+pub(super) use self::sts::StsAnswer;
 
 use self::acceptance::{Acceptance, WatchedConnector};
 use self::found::Found;
 use self::identity_tokens::HostTokens;
+use self::key_date::KeyDate;
 use self::root_config::{Misconfigured, RootConfig};
 use self::root_keys::HeldKey;
 use self::sts::StsCandidates;
@@ -197,6 +201,7 @@ impl ClientCache {
             )),
             acceptance,
             caller: Found::new(),
+            key_date: KeyDate::new(),
             _key: self.root_keys.hold(&root.access_key),
             root,
             _held: holders.token(),

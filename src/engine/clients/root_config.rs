@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::own_times::OwnTimes;
 use crate::aws::{
     AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, InvalidName, Region,
 };
@@ -77,6 +78,13 @@ pub(crate) struct RootConfig {
     /// Ours: when our own timer rotates the key.
     #[serde(with = "rfc3339", skip_serializing_if = "Option::is_none")]
     pub(crate) next_rotation: Option<OffsetDateTime>,
+    /// Whether the times of rotation are for our own timer.
+    #[serde(skip)]
+    pub(crate) own_timer: bool,
+    /// Ours: those times, while the record is in storage. In their usual place Vault's engine would ask a
+    /// rotation manager about them that its server has not, and refuse every write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::engine) own_times: Option<OwnTimes>,
     /// Ours: a role that is assumed with the credentials.
     #[serde(
         deserialize_with = "null_as_default",
@@ -131,6 +139,8 @@ impl Default for RootConfig {
             rotated_from: Vec::new(),
             rotated_at: None,
             next_rotation: None,
+            own_timer: false,
+            own_times: None,
             assume_role_arn: String::new(),
             assume_role_session_name: String::new(),
             external_id: String::new(),
@@ -150,11 +160,12 @@ impl RootConfig {
     }
 
     pub(crate) async fn load(storage: &dyn Storage) -> Result<Option<Self>, StorageError> {
-        get_json(storage, KEY).await
+        let stored: Option<Self> = get_json(storage, KEY).await?;
+        Ok(stored.map(Self::in_use))
     }
 
     pub(crate) async fn store(&self, storage: &dyn Storage) -> Result<(), StorageError> {
-        put_json(storage, KEY, self).await
+        put_json(storage, KEY, &self.clone().in_storage()).await
     }
 
     /// Whether both are stored as the same text.
@@ -194,6 +205,11 @@ impl RootConfig {
     pub(crate) fn without_role(mut self) -> Self {
         self.assume_role_arn.clear();
         self
+    }
+
+    /// The ARNs of roles that are assumed, empty where there is none.
+    pub(crate) fn role_arns(&self) -> [&str; 2] {
+        [&self.assume_role_arn, &self.role_arn]
     }
 
     /// Whether there is a stored access key.

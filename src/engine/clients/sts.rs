@@ -38,6 +38,15 @@ struct Chosen {
     sts: AccountSts,
 }
 
+/// What an STS answers when it is asked who we are.
+pub(crate) struct StsAnswer {
+    /// The way to it.
+    pub(crate) road: String,
+    pub(crate) took: Duration,
+    pub(crate) answered: Instant,
+    pub(crate) answer: Result<CallerIdentity, aws::Error>,
+}
+
 /// Why none of the candidates can be used.
 #[derive(Clone, Debug)]
 pub(super) struct NoSts(Vec<(String, aws::Error)>);
@@ -72,6 +81,42 @@ impl StsCandidates {
             number: chosen.number,
             candidates: Arc::clone(self),
         })
+    }
+
+    /// What each of the candidates answers when it is asked who we are, the wish first.
+    pub(super) async fn ask_each(self: &Arc<Self>, caller: &Caller) -> Vec<StsAnswer> {
+        if let [_] = self.configs.as_slice() {
+            // Whose session there is need not be opened again.
+            let _ = self.choose(caller).await;
+        }
+        let known = self.chosen.known();
+        let asked = self
+            .configs
+            .iter()
+            .enumerate()
+            .map(async |(number, config)| {
+                let known = known.clone().filter(|chosen| chosen.number == number);
+                let sts = known.map_or_else(|| self.connect(config), |chosen| Ok(chosen.sts));
+                let road = match &sts {
+                    Ok(sts) => sts.road().to_string(),
+                    Err(_) => address(config),
+                };
+                let began = Instant::now();
+                let answer = async {
+                    sts?.for_request(caller)
+                        .beginning()
+                        .get_caller_identity()
+                        .await
+                };
+                let answer = answer.await;
+                StsAnswer {
+                    road,
+                    took: began.elapsed(),
+                    answered: Instant::now(),
+                    answer,
+                }
+            });
+        future::join_all(asked).await
     }
 
     async fn ask(&self, caller: &Caller) -> Result<Chosen, NoSts> {

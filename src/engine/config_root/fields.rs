@@ -209,6 +209,11 @@ pub(super) const RESPONSE: &[ResponseField] = &[
     ),
     ResponseField::new("external_id", FieldType::String, "External id"),
     ResponseField::new(
+        "access_key_create_date",
+        FieldType::Time,
+        "When AWS made the access key; missing where AWS does not say",
+    ),
+    ResponseField::new(
         "last_vault_rotation",
         FieldType::Time,
         "When the engine made the access key; missing for one that was written",

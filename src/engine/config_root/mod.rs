@@ -86,7 +86,7 @@ async fn exists(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Res
     Ok(request.storage.get(KEY).await?.is_some())
 }
 
-async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
+async fn read(engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
     let Some(config) = RootConfig::load(&*request.storage).await? else {
         return Ok(None);
     };
@@ -129,7 +129,9 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
             (name, shown)
         })
         .collect();
+    let key_date = key_date(&engine, &request, &config).await;
     for (name, time) in [
+        ("access_key_create_date", key_date),
         ("last_vault_rotation", config.rotated_at),
         ("next_vault_rotation", config.next_rotation),
     ] {
@@ -145,6 +147,27 @@ async fn read(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
         }
     }
     Ok(Some(Response::data(shown)))
+}
+
+/// When AWS made the key, if it says so in time. What is stored is shown whether AWS answers or not.
+async fn key_date(
+    engine: &Engine,
+    request: &Request,
+    config: &RootConfig,
+) -> Option<OffsetDateTime> {
+    if !config.has_access_key() {
+        return None;
+    }
+    let clients = engine.clients.get(&*request.storage).await.ok()?;
+    if clients.root.access_key != config.access_key {
+        return None;
+    }
+    if config.assume_role_arn.is_empty() {
+        return clients.key_date(&clients, &request.caller).await;
+    }
+    let of_key = clients.root.clone().without_role();
+    let of_key = engine.clients.connect(of_key).ok()?;
+    clients.key_date(&of_key, &request.caller).await
 }
 
 async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
@@ -184,6 +207,12 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
         ));
     }
     let rotates = host::update_rotation_job(&engine, &request, &config).await?;
+    config.own_timer = rotates != Rotates::Host;
+    if rotates == Rotates::Engine && !data.value(&fields::ROTATION_POLICY).is_empty() {
+        warnings.push(
+            "rotation_policy has no effect: it is for a server with a rotation manager (Vault Enterprise)".to_owned(),
+        );
+    }
     config.next_rotation = next_rotation(stored.as_ref(), &config, rotates, engine.clock.now());
     if config.next_rotation.is_none() && rotates == Rotates::Nobody {
         warnings.extend(why_nobody_rotates(&config, &data));

@@ -166,5 +166,11 @@ fn engine_sessions(root: &RootConfig, role: &RoleRecord, warnings: &mut Vec<Stri
             GoDuration(LONGEST_CHAINED_SESSION),
             GoDuration(role.default_sts_ttl)
         ));
+    } else if role.is(CredentialType::AssumedRole) && role.max_sts_ttl > LONGEST_CHAINED_SESSION {
+        warnings.push(format!(
+            "{reason}, AWS gives it sessions of {} at most, and max_sts_ttl of {} lets requests ask for more",
+            GoDuration(LONGEST_CHAINED_SESSION),
+            GoDuration(role.max_sts_ttl)
+        ));
     }
 }

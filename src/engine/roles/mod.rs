@@ -18,11 +18,11 @@ use serde_json::{Value, json};
 
 use self::fields::{LIST_RESPONSE, RESPONSE};
 pub(crate) use fields::NAME;
-pub(crate) use record::{RoleRecord, load, tags};
+pub(crate) use record::{RoleRecord, load, look_at, tags};
 
 use super::Engine;
 use crate::framework::{Answer, FieldData, FieldType, FieldValue, OperationDocs, Path, PathDocs};
-use crate::logical::{Operation, Request, Response};
+use crate::logical::{Operation, Request, Response, Storage, StorageError};
 
 const PREFIX: &str = "role/";
 const LEGACY_PREFIX: &str = "policy/";
@@ -167,11 +167,16 @@ pub(super) fn list_path() -> Path<Engine> {
 }
 
 async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
-    let mut names = request.storage.list(PREFIX).await?;
-    names.extend(request.storage.list(LEGACY_PREFIX).await?);
+    Ok(Some(Response::list(names(&*request.storage).await?)))
+}
+
+/// The names of all roles, in alphabetical order.
+pub(crate) async fn names(storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
+    let mut names = storage.list(PREFIX).await?;
+    names.extend(storage.list(LEGACY_PREFIX).await?);
     names.sort_unstable();
     names.dedup();
-    Ok(Some(Response::list(names)))
+    Ok(names)
 }
 
 async fn delete(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {

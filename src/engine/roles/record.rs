@@ -139,6 +139,19 @@ pub(crate) async fn load(
     engine.roles.get(name.as_str(), stored).await
 }
 
+/// The role as it is stored, in whichever form; nothing is stored anew.
+pub(crate) async fn look_at(
+    storage: &dyn Storage,
+    name: &str,
+) -> Result<Option<RoleRecord>, StorageError> {
+    let name = RoleName(name.to_owned());
+    if let Some(role) = get_json(storage, &name.key()).await? {
+        return Ok(Some(role));
+    }
+    let legacy = storage.get(&name.legacy_key()).await?;
+    Ok(legacy.map(|entry| legacy::upgrade(&String::from_utf8_lossy(&entry.value))))
+}
+
 /// The role as it is stored, for who holds its lock.
 pub(super) async fn load_locked(
     storage: &dyn Storage,

@@ -9,6 +9,7 @@ mod accounts;
 mod creds;
 mod delete;
 mod keys;
+mod looked_at;
 mod queue;
 mod record;
 mod rotate;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub(super) use creds::path as creds_path;
+pub(super) use looked_at::{LookedAt, names};
 pub(super) use record::CREDENTIALS;
 #[cfg(any(test, feature = "test-util"))]
 pub(super) use record::StaticCredentials;
@@ -286,9 +288,7 @@ pub(super) fn list_path() -> Path<Engine> {
 }
 
 async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
-    let mut names = request.storage.list(ROLES).await?;
-    names.sort_unstable();
-    Ok(Some(Response::list(names)))
+    Ok(Some(Response::list(names(&*request.storage).await?)))
 }
 
 async fn read(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {

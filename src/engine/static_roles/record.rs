@@ -75,6 +75,15 @@ impl StaticRole {
         storage.delete(&format!("{ROLES}{name}")).await
     }
 
+    /// What says when it is rotated. The period beside a schedule follows from it, and from the day.
+    pub(super) fn times(&self) -> (&str, Option<Duration>) {
+        let schedule = self.rotation_schedule.as_str();
+        (
+            schedule,
+            schedule.is_empty().then_some(self.rotation_period),
+        )
+    }
+
     /// When it is rotated.
     pub(super) fn plan(&self, now: OffsetDateTime) -> Plan {
         let (schedule, period) = (&self.rotation_schedule, self.rotation_period);

@@ -83,9 +83,7 @@ async fn update(
         refuse_claimed(storage, &role).await?;
     }
     // First the time, so that a write which fails between the two does the same when it is repeated.
-    if role.rotation_period != before.rotation_period
-        || role.rotation_schedule != before.rotation_schedule
-    {
+    if role.times() != before.times() {
         let now = engine.clock.now();
         let due = role.plan(now).next(None, now);
         stored.expiration = Some(due);

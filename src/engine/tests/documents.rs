@@ -95,6 +95,10 @@ async fn operation_ids_are_those_of_the_go_engine() {
             "aws-delete-static-roles-name",
         ),
         // The Go engines have no such paths.
+        (
+            ("/config/check", "get"),
+            "aws-read-root-iam-credentials-check",
+        ),
         (("/issued/", "get"), "aws-list-issued-users"),
         (("/issued/{name}", "get"), "aws-read-issued-user"),
         (("/issued/{name}/revoke", "post"), "aws-revoke-issued-user"),

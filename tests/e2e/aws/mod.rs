@@ -310,9 +310,7 @@ impl Aws {
 /// Whether a user has what AWS, but not moto, wants removed before the user: keys, groups, a login
 /// profile. moto itself looks for policies.
 pub(crate) fn has_keys_groups_or_password(user: &str) -> bool {
-    // Asked once for each user that is deleted, and a new client takes its time.
-    static ADMINISTRATOR: OnceLock<aws_sdk_iam::Client> = OnceLock::new();
-    let iam = ADMINISTRATOR.get_or_init(|| iam(&moto().address, &moto().administrator));
+    let iam = administrator();
     run(async {
         let keys = iam.list_access_keys().user_name(user).send().await;
         let groups = iam.list_groups_for_user().user_name(user).send().await;
@@ -321,6 +319,18 @@ pub(crate) fn has_keys_groups_or_password(user: &str) -> bool {
             || groups.is_ok_and(|groups| !groups.groups.is_empty())
             || profile.is_ok()
     })
+}
+
+/// The documents of a user's inline policies; none where there is no such user.
+pub(crate) fn inline_policies_of(user: &str) -> Vec<String> {
+    let found = User::find(administrator(), user);
+    found.map_or_else(Vec::new, |user| user.inline.into_values().collect())
+}
+
+fn administrator() -> &'static aws_sdk_iam::Client {
+    // Asked for each user that is deleted, and a new client takes its time.
+    static ADMINISTRATOR: OnceLock<aws_sdk_iam::Client> = OnceLock::new();
+    ADMINISTRATOR.get_or_init(|| iam(&moto().address, &moto().administrator))
 }
 
 /// Makes the administrator of an account of a new AWS at `address`, with three calls that it does

@@ -5,6 +5,7 @@
 
 mod gates;
 mod message;
+mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Write as _};
@@ -341,6 +342,7 @@ impl Call {
                  </ListServiceSpecificCredentialsResult></ListServiceSpecificCredentialsResponse>"
                     .to_owned(),
             )),
+            "SimulatePrincipalPolicy" => Some(simulation::answer(&self.parameters)),
             _ => None,
         }
     }

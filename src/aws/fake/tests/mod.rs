@@ -2,6 +2,7 @@ mod credentials;
 mod faults_and_journal;
 mod policies_and_groups;
 mod sessions;
+mod simulation;
 mod users;
 
 use std::time::Duration;

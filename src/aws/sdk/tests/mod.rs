@@ -6,6 +6,7 @@ mod failures;
 mod logs;
 mod requests;
 mod retries;
+mod simulation;
 mod trust;
 
 use std::sync::Arc;

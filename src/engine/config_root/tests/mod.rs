@@ -539,11 +539,11 @@ async fn times_and_roles_that_can_never_work_are_refused_and_nothing_is_stored()
         ),
         (
             json!({"rotation_schedule": "0 3 * *"}),
-            "rotation_schedule: \"0 3 * *\" is not a cron expression of five fields",
+            "failed to parse provided rotation_schedule: \"0 3 * *\" is not a cron expression of five fields",
         ),
         (
             json!({"rotation_schedule": "0 3 30 2 *"}),
-            "rotation_schedule: the time of \"0 3 30 2 *\" never comes",
+            "failed to parse provided rotation_schedule: the time of \"0 3 30 2 *\" never comes",
         ),
         (
             json!({"assume_role_arn": "deploy"}),

@@ -211,6 +211,12 @@ async fn an_engine_without_an_access_key_may_be_a_session_which_is_warned_of() {
         "sessions of 1h0m0s at most, and default_sts_ttl is 2h0m0s",
     )
     .await;
+    assert_warned(
+        &mount,
+        json!({"credential_type": "assumed_role", "role_arns": ROLE_ARN, "max_sts_ttl": "2h"}),
+        "sessions of 1h0m0s at most, and max_sts_ttl of 2h0m0s lets requests ask for more",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod doubts;
 mod new_key;
 mod older_entries;
 mod other_accounts;
+mod own_timer;
 mod refusals;
 mod time;
 

@@ -513,6 +513,26 @@ async fn what_fails_until_the_window_closes_waits_for_the_next_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_schedule_written_again_puts_nothing_off_whatever_the_days_are_apart() {
+    let mount = TestMount::configured().await;
+    mount.aws().add_user("jane");
+    let role = json!({"username": "jane", "rotation_schedule": "0 3 1,11,31 * *"});
+    mount.write("static-roles/app", role.clone()).await;
+    let key = mount.working_key("app").await;
+    mount
+        .aws()
+        .inject(FaultRule::on("iam:CreateAccessKey", Fault::Denied));
+    mount.clock().advance(left(&mount).await);
+    mount.roll_back().await.unwrap_err();
+    mount.aws().heal();
+
+    mount.write("static-roles/app", role).await;
+
+    mount.tick().await;
+    assert_ne!(mount.working_key("app").await, key, "it is still due");
+}
+
+#[tokio::test(start_paused = true)]
 async fn period_and_schedule_take_each_others_place_and_what_can_never_work_is_refused() {
     let mount = with_schedule().await;
     mount
