@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::clients::root_config::RootConfig;
 use super::identity::{Document, Documents};
-use crate::framework::{Answer, Field, FieldData, OperationDocs, Path, PathDocs};
+use crate::framework::{Answer, FieldData, OperationDocs, Path, PathDocs};
 use crate::logical::{Error, Operation, Request, Response, Storage};
 
 /// The paths that need no token.
@@ -14,18 +14,12 @@ pub(super) const PATHS: [&str; 2] = [Document::Configuration.path(), Document::K
 /// A key is published for days before it signs, and for an hour after.
 const CACHE_CONTROL: &str = "public, max-age=3600";
 
-const DOCUMENT: Field<String> = Field::new(
-    "document",
-    "openid-configuration, or keys for the public keys that it refers to.",
-);
-
 pub(super) fn path() -> Path<Engine> {
-    Path::new(".well-known/{document}")
-        .field(&DOCUMENT)
+    Path::new(".well-known/(openid-configuration|keys)")
         .on_with(
             Operation::Read,
             OperationDocs {
-                suffix: "identity-provider-document",
+                suffix: "identity-provider-configuration|identity-provider-keys",
                 ..OperationDocs::NONE
             },
             read,
@@ -40,11 +34,10 @@ pub(super) fn path() -> Path<Engine> {
         })
 }
 
-async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
-    let name = data.value(&DOCUMENT);
+async fn read(engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
     let wanted = [Document::Configuration, Document::Keys]
         .into_iter()
-        .find(|document| document.path().ends_with(&format!("/{name}")))
+        .find(|document| document.path() == request.path)
         .ok_or(Error::UnsupportedPath)?;
     let storage = &*request.storage;
     let documents = engine

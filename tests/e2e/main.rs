@@ -48,6 +48,7 @@ mod compatible;
 mod crashes;
 mod images;
 mod incident;
+mod keyless;
 mod leases;
 mod migration;
 mod mounts;

@@ -122,7 +122,10 @@ pub(super) async fn shown(
     ];
     let told = told
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), Value::from(text)))
+        .map(|(name, text)| {
+            let shown = config.as_sent.show(name, Value::from(text));
+            (name.to_owned(), shown)
+        })
         .collect();
     let times = (
         current.map(|key| key.signs_from),

@@ -118,9 +118,17 @@ async fn what_cannot_be_read_is_an_error_and_no_empty_document() {
     assert_eq!(ids(&published(&mount).await).len(), 2);
 }
 
-#[test]
-fn the_paths_need_no_token_and_the_keys_are_wrapped_by_the_seal() {
-    let factory_paths = crate::engine::declaration().unwrap();
-    let shown = format!("{factory_paths:?}");
-    assert!(shown.contains(".well-known/{document}"), "{shown}");
+#[tokio::test]
+async fn the_paths_need_no_token_and_the_keys_are_wrapped_by_the_seal() {
+    let special = TestMount::new().await.backend().special_paths();
+    assert_eq!(
+        special.unauthenticated,
+        [".well-known/openid-configuration", ".well-known/keys"]
+    );
+    assert!(
+        special
+            .seal_wrap_storage
+            .contains(&"identity-keys/".to_owned())
+    );
+    assert!(!special.local_storage.contains(&"identity-keys/".to_owned()));
 }

@@ -28,10 +28,7 @@ async fn two_nodes_that_both_take_themselves_for_the_active_one_sign_with_publis
     };
     for _ in 0..100 {
         // Neither tells the other, which finds out after a minute.
-        let documents = published_by(&mount.backend(), &mount).await;
-        let document = published(&mount).await;
-        assert_eq!(documents, ids(&document));
-        read_by_aws(&mount, &document);
+        read_by_aws(&mount, &published(&mount).await);
         mount.clock().advance(DAY);
         tokio::time::advance(kept::LONGEST).await;
         let backend = mount.backend();
@@ -87,7 +84,6 @@ async fn a_node_that_takes_over_signs_with_the_same_key() {
     mount.restart().await;
     assert_works(&mount).await;
     assert_eq!(last_key(&mount), before);
-    assert_eq!(mount.aws().identity_tokens().len(), 2);
 }
 
 #[tokio::test]
