@@ -8,7 +8,7 @@ use super::{Algorithm, KeySet};
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Document {
-    /// What there is to know of the issuer (OpenID Connect Discovery).
+    /// What there is to know of the issuer (`OpenID` Connect Discovery).
     Configuration,
     /// The public keys (RFC 7517).
     Keys,

@@ -96,6 +96,14 @@ async fn operation_ids_are_those_of_the_go_engine() {
             "aws-delete-static-roles-name",
         ),
         // The Go engines have no such paths.
+        (
+            ("/.well-known/openid-configuration", "get"),
+            "aws-read-identity-provider-configuration",
+        ),
+        (
+            ("/.well-known/keys", "get"),
+            "aws-read-identity-provider-keys",
+        ),
         (("/issued/", "get"), "aws-list-issued-users"),
         (("/issued/{name}", "get"), "aws-read-issued-user"),
         (("/issued/{name}/revoke", "post"), "aws-revoke-issued-user"),
