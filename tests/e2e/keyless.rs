@@ -3,8 +3,9 @@
 //! The AWS here is the simulated one, because moto takes any identity token. What it is sent is also
 //! verified by a library of others, which knows the issuer's URL and nothing else.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -346,6 +347,72 @@ fn documents_of_before_a_roll_verify_a_token_of_after_it() {
             verify(arguments, &token).expect("the token is good");
         }
     }
+}
+
+#[test]
+fn the_command_of_the_documentation_copies_the_documents_and_says_when_they_change() {
+    let aws = Aws::start();
+    let fixture = fixture!(registered);
+    fixture.host.enable("aws");
+    let mount = Mount {
+        host: &fixture.host,
+        path: "aws",
+    };
+    mount.configure(&aws);
+    aws.trust(&mount);
+    mount.issue_both();
+    let (programs, store) = (fixture.scratch("programs"), fixture.scratch("store"));
+    fs::create_dir_all(&programs).expect("it can be made");
+    symlink(&settings().host, programs.join("vault")).expect("it can be linked");
+    for (name, text) in [("curl", CURL), ("aws", AWS)] {
+        let text = text
+            .replace("PYTHON", &settings().python.display().to_string())
+            .replace("STORE", &store.display().to_string());
+        let program = programs.join(name);
+        fs::write(&program, text).expect("it can be written");
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("it is ours");
+    }
+
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let printed = fixture.host.run(
+        Command::new("/bin/sh")
+            .args(["-c", &command_of_the_documentation()])
+            .env("PATH", path)
+            .env("VAULT_ADDR", &fixture.host.address)
+            .env("BUCKET", "bucket"),
+    );
+
+    let next = text(&mount.root()["next_vault_rotation"]);
+    let printed = printed.succeeded();
+    let told = format!("the documents change next at {next}\n");
+    assert!(printed.ends_with(&told), "{printed}");
+    let copies = format!("file://{}/bucket/aws", store.display());
+    let (issuer, subject) = (mount.issuer(), mount.subject());
+    verify(&[&issuer, AUDIENCE, &subject, &copies], &aws.last_token()).expect("copies");
+}
+
+/// As much of the two programs as the command uses.
+const CURL: &str = r#"#!PYTHON
+import sys, urllib.request
+urllib.request.urlretrieve(sys.argv[-1], sys.argv[sys.argv.index("--output") + 1])
+"#;
+const AWS: &str = r#"#!PYTHON
+import os, shutil, sys
+_, s3, cp, source, target, *options = sys.argv
+assert [s3, cp] == ["s3", "cp"] and options[:2] == ["--content-type", "application/json"]
+target = target.replace("s3://", "STORE/")
+os.makedirs(os.path.dirname(target), exist_ok=True)
+shutil.copy(source, target)
+"#;
+
+fn command_of_the_documentation() -> String {
+    let page = fs::read_to_string(checkout("docs/keyless.md")).expect("the page is there");
+    let (_, rest) = page
+        .split_once("<!-- command: publish -->")
+        .expect("it is marked");
+    let (_, rest) = rest.split_once("```sh\n").expect("it begins");
+    let (command, _) = rest.split_once("```").expect("it ends");
+    command.to_owned()
 }
 
 /// Copies the documents to a folder, as to a bucket.

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Algorithm, LEAD, LINGERS, PERIOD, SigningKey};
+use super::{Algorithm, LEAD, LINGERS, PERIOD, SigningKey, later};
 
 /// A key with its times.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(in crate::engine) struct TimedKey {
 impl TimedKey {
     /// Until when copies of the documents may be without it.
     pub(in crate::engine) fn known_from(&self) -> OffsetDateTime {
-        self.published_from + LEAD
+        later(self.published_from, LEAD)
     }
 }
 
@@ -68,19 +68,19 @@ impl KeySet {
         let mut changes = Changes::default();
         let Some(current) = self.current(now) else {
             // Nobody has copies yet of what was never published.
-            changes.make = vec![now, now + PERIOD];
+            changes.make = vec![now, later(now, PERIOD)];
             return changes;
         };
         let fits = |key: &&TimedKey| key.key.algorithm() == algorithm;
         if self.coming(now).find(fits).is_none() {
-            let mut turn = now + LEAD;
+            let mut turn = later(now, LEAD);
             if fits(&current) {
-                turn = turn.max(current.signs_from + PERIOD);
+                turn = turn.max(later(current.signs_from, PERIOD));
             }
             changes.make.push(turn);
         }
         let is_over = |key: &&TimedKey| {
-            key.signs_from < current.signs_from && now >= current.signs_from + LINGERS
+            key.signs_from < current.signs_from && now >= later(current.signs_from, LINGERS)
         };
         let over = self.0.iter().filter(is_over);
         let unwanted = self.coming(now).filter(|key| !fits(key));

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 pub(super) use algorithm::Algorithm;
@@ -158,6 +159,11 @@ pub(super) enum NoToken {
     NoChance(#[from] crate::chance::NoChance),
     #[error("the signing keys cannot be read: {0}")]
     Storage(#[from] StorageError),
+}
+
+/// The moment so much later, or the last one that there is.
+fn later(moment: OffsetDateTime, by: Duration) -> OffsetDateTime {
+    moment.saturating_add(by.try_into().unwrap_or(time::Duration::MAX))
 }
 
 async fn load(storage: &dyn Storage) -> Result<KeySet, StorageError> {

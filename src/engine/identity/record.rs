@@ -5,17 +5,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::Algorithm;
 use super::key::{NoKey, SigningKey};
 use super::key_set::TimedKey;
+use super::{Algorithm, later};
 use crate::engine::stored::rfc3339;
-use crate::logical::{Storage, StorageError, get_json, put_json};
+use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, SecretString};
 
 /// Where the keys are, each by its id; seal-wrapped.
 pub(in crate::engine) const PREFIX: &str = "identity-keys/";
 
-/// The record of a key.
+/// The record of a key; what of it we do not know is kept.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct StoredKey {
     algorithm: String,
@@ -25,6 +25,8 @@ pub(super) struct StoredKey {
     published_from: Option<OffsetDateTime>,
     #[serde(with = "rfc3339")]
     signs_from: Option<OffsetDateTime>,
+    #[serde(flatten)]
+    unknown: JsonObject,
 }
 
 impl StoredKey {
@@ -38,7 +40,8 @@ impl StoredKey {
             algorithm: algorithm.as_str().to_owned(),
             private_key: SigningKey::generate(algorithm)?,
             published_from: Some(now),
-            signs_from: Some(now + wait),
+            signs_from: Some(later(now, wait)),
+            unknown: JsonObject::new(),
         })
     }
 
