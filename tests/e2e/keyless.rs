@@ -3,9 +3,8 @@
 //! The AWS here is the simulated one, because moto takes any identity token. What it is sent is also
 //! verified by a library of others, which knows the issuer's URL and nothing else.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -361,25 +360,18 @@ fn the_command_of_the_documentation_copies_the_documents_and_says_when_they_chan
     mount.configure(&aws);
     aws.trust(&mount);
     mount.issue_both();
-    let (programs, store) = (fixture.scratch("programs"), fixture.scratch("store"));
-    fs::create_dir_all(&programs).expect("it can be made");
-    symlink(&settings().host, programs.join("vault")).expect("it can be linked");
-    for (name, text) in [("curl", CURL), ("aws", AWS)] {
-        let text = text
-            .replace("PYTHON", &settings().python.display().to_string())
-            .replace("STORE", &store.display().to_string());
-        let program = programs.join(name);
-        fs::write(&program, text).expect("it can be written");
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("it is ours");
-    }
+    let store = fixture.scratch("store");
 
-    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let command = format!("{PROGRAMS}{}", command_of_the_documentation());
     let printed = fixture.host.run(
         Command::new("/bin/sh")
-            .args(["-c", &command_of_the_documentation()])
-            .env("PATH", path)
+            .args(["-c", &command])
             .env("VAULT_ADDR", &fixture.host.address)
-            .env("BUCKET", "bucket"),
+            .env("BUCKET", "bucket")
+            .env("STORE", &store)
+            .env("PYTHON", &settings().python)
+            .env("CURL", CURL)
+            .env("AWS", AWS),
     );
 
     let next = text(&mount.root()["next_vault_rotation"]);
@@ -391,16 +383,21 @@ fn the_command_of_the_documentation_copies_the_documents_and_says_when_they_chan
     verify(&[&issuer, AUDIENCE, &subject, &copies], &aws.last_token()).expect("copies");
 }
 
-/// As much of the two programs as the command uses.
-const CURL: &str = r#"#!PYTHON
+/// The programs of the command, and of two of them as much as it uses.
+const PROGRAMS: &str = r#"
+vault() { "$HOST_BIN" "$@"; }
+curl() { "$PYTHON" -c "$CURL" "$@"; }
+aws() { "$PYTHON" -c "$AWS" "$@"; }
+"#;
+const CURL: &str = r#"
 import sys, urllib.request
 urllib.request.urlretrieve(sys.argv[-1], sys.argv[sys.argv.index("--output") + 1])
 "#;
-const AWS: &str = r#"#!PYTHON
+const AWS: &str = r#"
 import os, shutil, sys
 _, s3, cp, source, target, *options = sys.argv
 assert [s3, cp] == ["s3", "cp"] and options[:2] == ["--content-type", "application/json"]
-target = target.replace("s3://", "STORE/")
+target = target.replace("s3:/", os.environ["STORE"])
 os.makedirs(os.path.dirname(target), exist_ok=True)
 shutil.copy(source, target)
 "#;
