@@ -98,7 +98,7 @@ async fn an_identity_token_opens_the_role_that_trusts_it() {
         identity.arn.as_str(),
         "arn:aws:sts::111122223333:assumed-role/vault/vault-test"
     );
-    assert_eq!(aws.identity_tokens(), [token.clone()]);
+    assert_eq!(aws.identity_tokens(), std::slice::from_ref(&token));
     assert!(aws.secrets().contains(&token));
 }
 
