@@ -36,6 +36,9 @@ pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
         return Some(closed::step(closed));
     }
     let operation = error.operation();
+    if let Some(step) = of_identity_token(error) {
+        return Some(step.to_owned());
+    }
     let step = match error.kind() {
         // Granting does not help there, and AWS says which policy forbids it.
         ErrorKind::Denied if error.message().contains("explicit deny") => return None,
@@ -76,6 +79,31 @@ pub(crate) fn next_step(error: &aws::Error) -> Option<String> {
         _ => return None,
     };
     Some(step)
+}
+
+/// AWS does not take an identity token, of the mount or of the server.
+fn of_identity_token(error: &aws::Error) -> Option<&'static str> {
+    if error.operation() != "sts:AssumeRoleWithWebIdentity" {
+        return None;
+    }
+    let says = |words: &str| error.message().contains(words);
+    let code = error.code()?;
+    Some(match code.strip_suffix("Exception").unwrap_or(code) {
+        "AccessDenied" => {
+            "the trust policy of role_arn in config/root must allow sts:AssumeRoleWithWebIdentity to the identity provider, with the aud and sub that a read of config/root shows as identity_token_audience and identity_token_subject; AWS says the same of a role that does not exist"
+        }
+        "InvalidIdentityToken" if says("audience") => {
+            "identity_token_audience in config/root must be an audience (client id) of the identity provider at AWS"
+        }
+        "InvalidIdentityToken" if says("No OpenIDConnect provider") => {
+            "make an identity provider with the URL of identity_token_issuer in the account of role_arn, letter by letter the same"
+        }
+        "InvalidIdentityToken" | "IDPCommunicationError" => {
+            "AWS must be able to read the documents below identity_token_issuer, .well-known/openid-configuration and .well-known/keys, and copies of them must be renewed"
+        }
+        "ExpiredToken" | "IDPRejectedClaim" => "check the server's clock",
+        _ => return None,
+    })
 }
 
 fn invalid_credentials(error: &aws::Error) -> &'static str {

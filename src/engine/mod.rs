@@ -16,6 +16,7 @@ mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fuzzing;
 mod iam_user_removal;
+mod identity;
 mod issued;
 mod kept;
 mod key_rotation;
@@ -27,6 +28,7 @@ mod schedule;
 mod static_roles;
 mod stored;
 mod usernames;
+mod well_known;
 
 #[cfg(test)]
 mod testing;
@@ -42,6 +44,7 @@ use futures_util::join;
 
 use self::clients::{ClientCache, RootKeys};
 use self::config_lease::LeaseConfig;
+use self::identity::Identity;
 use self::issued::Register;
 use self::kept::Kept;
 use self::locks::NameLocks;
@@ -77,6 +80,10 @@ pub(crate) struct Engine {
     clients: ClientCache,
     /// When the root key is rotated by itself.
     root_due: rotate_root::Due,
+    /// Where the mount is its own identity provider.
+    identity: Arc<Identity>,
+    /// When its keys are looked at.
+    signing_due: rotate_root::Due,
     /// By the role's name.
     roles: Kept<RoleRecord>,
     /// For whoever changes a role.
@@ -108,6 +115,7 @@ fn paths() -> Vec<Path<Engine>> {
         issued::path(),
         issued::list_path(),
         issued::revoke_path(),
+        well_known::path(),
     ]
 }
 
@@ -118,6 +126,7 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
             // Whatever the mount's type is called, clients are generated from these ids.
             .operation_prefix("aws")
             .special_paths(SpecialPaths {
+                unauthenticated: well_known::PATHS.map(str::to_owned).to_vec(),
                 local_storage: vec![
                     WAL_PREFIX.to_owned(),
                     issued::PREFIX.to_owned(),
@@ -126,6 +135,7 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
                 seal_wrap_storage: vec![
                     config_root::KEY.to_owned(),
                     static_roles::CREDENTIALS.to_owned(),
+                    identity::PREFIX.to_owned(),
                 ],
                 ..SpecialPaths::default()
             })
@@ -148,11 +158,13 @@ impl Lifecycle for Engine {
     ) -> Result<(), Error> {
         // First: it lets the requests of older keys end, and those below are such requests.
         let root = rotate_root::rotate_due(&self, &*storage, &caller).await;
-        let (rotated, swept) = join!(
+        let (rotated, swept, tended) = join!(
             static_roles::rotate_due(&self, &*storage, &caller),
             issued::sweep(&self, &*storage, &caller),
+            rotate_root::tend_signing_keys(&self, &*storage),
         );
         root?;
+        tended?;
         match (rotated, swept) {
             (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
                 Err(Error::Internal(format!("{one}; {other}")))
@@ -191,6 +203,11 @@ impl Lifecycle for Engine {
         if key == config_root::KEY {
             self.clients.forget().await;
             self.root_due.forget();
+            self.signing_due.forget();
+            self.identity.forget();
+        }
+        if key.starts_with(identity::PREFIX) {
+            self.identity.forget();
         }
         if key == config_lease::KEY {
             self.lease_config.forget(key);
@@ -246,15 +263,23 @@ impl EngineFactory {
 #[async_trait]
 impl Factory for EngineFactory {
     async fn create(&self, config: BackendConfig) -> Result<Arc<dyn logical::Backend>, Error> {
+        let identity = Arc::new(Identity::new(
+            config.storage,
+            Arc::clone(&self.clock),
+            &config.backend_uuid,
+        ));
         let engine = Engine {
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
                 self.limits.mount(),
                 Arc::clone(&self.root_keys),
+                Arc::clone(&identity),
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
             ),
             root_due: rotate_root::Due::default(),
+            identity,
+            signing_due: rotate_root::Due::default(),
             roles: Kept::new(KEPT_ROLES),
             role_locks: NameLocks::default(),
             lease_config: Kept::new(1),

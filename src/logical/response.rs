@@ -18,6 +18,10 @@ pub struct Response {
 }
 
 impl Response {
+    /// The key of the body of an answer that is raw. Hosts decode one that is Base64, so no such text is
+    /// to be answered.
+    pub const RAW_BODY: &str = "http_raw_body";
+
     /// An answer with data.
     pub fn data(data: JsonObject) -> Self {
         Self {
@@ -32,6 +36,17 @@ impl Response {
             warnings,
             ..Self::default()
         }
+    }
+
+    /// An answer that the client reads as it is, with status 200, instead of in the host's envelope.
+    pub fn raw(content_type: &str, cache_control: &str, body: &str) -> Self {
+        let text = |name: &str, text: &str| (name.to_owned(), Value::from(text));
+        Self::data(JsonObject::from_iter([
+            ("http_status_code".to_owned(), Value::from(200)),
+            text("http_content_type", content_type),
+            text("http_raw_cache_control", cache_control),
+            text(Self::RAW_BODY, body),
+        ]))
     }
 
     /// The answer to a list. Without keys it has no data, which a client sees as 404.

@@ -63,6 +63,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/aws/fake/http/sts.rs", "answers for the simulated AWS"),
     ("src/aws/fake/world.rs", "is the simulated AWS"),
     ("src/engine/config_root/merge.rs", "trims what was written"),
+    ("src/engine/identity/key.rs", "signs with it"),
     (
         "src/engine/clients/root_config.rs",
         "sees whether there is one",

@@ -49,6 +49,7 @@ mod config_check;
 mod crashes;
 mod images;
 mod incident;
+mod keyless;
 mod leases;
 mod migration;
 mod mounts;

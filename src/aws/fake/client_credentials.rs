@@ -91,7 +91,7 @@ async fn assume_role(aws: &FakeAws, role: &AssumeRoleSource) -> Result<SessionCr
     Ok(assumed.credentials)
 }
 
-async fn assume_role_with_web_identity(
+pub(super) async fn assume_role_with_web_identity(
     aws: &FakeAws,
     role: &WebIdentitySource,
     operation: &'static str,

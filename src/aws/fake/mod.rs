@@ -16,6 +16,7 @@ mod door;
 mod faults;
 mod groups;
 mod http;
+mod identity_providers;
 mod journal;
 mod limit;
 mod policies;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use faults::{Fault, FaultRule};
+pub use identity_providers::FakeTrust;
 pub use journal::{Call, Outcome};
 pub use limit::{Bucket, RateLimit};
 pub use policies::InlinePolicies;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::identity_providers::IdentityProvider;
 use super::world::{Caller, Group, Service};
-use super::{FakeAws, InlinePolicies, Proof};
+use super::{FakeAws, FakeTrust, InlinePolicies, Proof};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyStatus, Arn, CertificateId, GroupName, MfaSerialNumber,
     PolicyName, ServiceSpecificCredentialId, SshPublicKeyId, Tag, UserName,
@@ -86,8 +87,8 @@ pub struct FakeRole {
     pub max_session_duration: Duration,
     /// What its trust policy asks for.
     pub external_id: Option<String>,
-    /// The identity token that its trust policy accepts; `None` trusts AWS principals only.
-    pub trusted_identity_token: Option<String>,
+    /// The identity tokens that its trust policy accepts; `None` trusts AWS principals only.
+    pub trusted_identity: Option<FakeTrust>,
 }
 
 impl Default for FakeRole {
@@ -95,7 +96,7 @@ impl Default for FakeRole {
         Self {
             max_session_duration: Duration::from_hours(1),
             external_id: None,
-            trusted_identity_token: None,
+            trusted_identity: None,
         }
     }
 }
@@ -280,6 +281,23 @@ impl FakeAws {
         self.arn("iam", &format!("role/{name}"))
     }
 
+    /// An identity provider that this account trusts, with the document of its keys as AWS has read it
+    /// last; `None` where it cannot be read. AWS reads again when this is called again.
+    pub fn set_identity_provider(&self, issuer: &str, audience: &str, keys: Option<&str>) {
+        let mut state = self.state();
+        state
+            .world
+            .account(&self.account)
+            .identity_providers
+            .insert(
+                issuer.to_owned(),
+                IdentityProvider {
+                    audience: audience.to_owned(),
+                    keys: keys.map(ToOwned::to_owned),
+                },
+            );
+    }
+
     /// What a client finds that is told to look around itself; nothing at first.
     pub fn set_default_credentials(&self, key: &AccessKey) {
         self.state().default_credentials = Some(Proof {
@@ -352,7 +370,12 @@ impl FakeAws {
         sessions.map(|session| session.shown.clone()).collect()
     }
 
-    /// Every secret that this AWS ever made, to look for where none may be.
+    /// Every identity token that STS was sent, in order.
+    pub fn identity_tokens(&self) -> Vec<String> {
+        self.state().world.identity_tokens.clone()
+    }
+
+    /// Every secret that this AWS ever made, or was sent as an identity token, to look for where none may be.
     pub fn secrets(&self) -> Vec<String> {
         self.state().world.secrets.clone()
     }

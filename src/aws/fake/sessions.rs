@@ -106,16 +106,10 @@ impl World {
         let role = self
             .role(role_arn)
             .ok_or_else(|| not_trusted(caller, OPERATION, role_arn))?;
-        match &role.trusted_identity_token {
-            Some(trusted) if trusted == token => {}
-            Some(_) => {
-                return Err(Refused::new(
-                    "InvalidIdentityToken",
-                    "No OpenIDConnect provider found in your account for the token's issuer",
-                ));
-            }
-            None => return Err(not_trusted(caller, OPERATION, role_arn)),
-        }
+        let trust = role
+            .trusted_identity
+            .ok_or_else(|| not_trusted(caller, OPERATION, role_arn))?;
+        self.check_identity_token(role_arn.account(), &trust, token)?;
         let session_caller = self.role_session(role_arn, name);
         Ok(self.open_session(session_caller, HOUR, Asked::default()))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use super::identity_providers::IdentityProviders;
 use super::scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 use super::{FakeAws, InlinePolicies, Proof};
 use crate::aws::{Arn, MfaSerialNumber};
@@ -23,6 +24,8 @@ pub(super) struct World {
     pub(super) sessions: BTreeMap<String, Session>,
     /// For how many uses a new access key is not known yet.
     pub(super) new_keys_unknown_for: usize,
+    /// Every identity token that came.
+    pub(super) identity_tokens: Vec<String>,
     /// Every secret ever made.
     pub(super) secrets: Vec<String>,
 }
@@ -37,6 +40,7 @@ pub(super) struct Account {
     pub(super) roles: BTreeMap<String, FakeRole>,
     /// Managed policies of the customer's own.
     pub(super) policies: BTreeSet<Arn>,
+    pub(super) identity_providers: IdentityProviders,
     /// The access key of the account's root user.
     pub(super) root_key: Option<FakeAccessKey>,
     /// Virtual devices that are assigned to nobody.
@@ -213,6 +217,7 @@ impl World {
             accounts: BTreeMap::new(),
             sessions: BTreeMap::new(),
             new_keys_unknown_for: 0,
+            identity_tokens: Vec::new(),
             secrets: Vec::new(),
         };
         world.open_account(FakeAws::HOME_ACCOUNT);

@@ -1,4 +1,4 @@
-//! Identity tokens of the host (Vault Enterprise).
+//! Identity tokens: of the host (Vault Enterprise), or of the mount itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::aws::{IdentityTokenSource, TokenSourceError};
+use crate::engine::identity::{Claims, Identity};
 use crate::logical::SystemView;
 use crate::secret::SecretString;
 
@@ -35,5 +36,36 @@ impl fmt::Debug for HostTokens {
         f.debug_struct("HostTokens")
             .field("audience", &self.audience)
             .finish_non_exhaustive()
+    }
+}
+
+/// Identity tokens that the mount signs itself.
+#[derive(Debug)]
+pub(super) struct MountTokens {
+    pub(super) identity: Arc<Identity>,
+    pub(super) claims: Claims,
+}
+
+#[async_trait]
+impl IdentityTokenSource for MountTokens {
+    async fn identity_token(&self) -> Result<SecretString, TokenSourceError> {
+        let signed = self.identity.token(&self.claims).await;
+        signed.map_err(|error| TokenSourceError::new(error.to_string()))
+    }
+}
+
+/// One identity token, to see whether AWS takes it.
+pub(super) struct OneToken(pub(super) SecretString);
+
+#[async_trait]
+impl IdentityTokenSource for OneToken {
+    async fn identity_token(&self) -> Result<SecretString, TokenSourceError> {
+        Ok(self.0.clone())
+    }
+}
+
+impl fmt::Debug for OneToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneToken")
     }
 }

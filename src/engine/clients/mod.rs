@@ -30,7 +30,7 @@ pub(super) use self::sts::StsAnswer;
 
 use self::acceptance::{Acceptance, WatchedConnector};
 use self::found::Found;
-use self::identity_tokens::HostTokens;
+use self::identity_tokens::{HostTokens, MountTokens, OneToken};
 use self::key_date::KeyDate;
 use self::root_config::{Misconfigured, RootConfig};
 use self::root_keys::HeldKey;
@@ -38,12 +38,14 @@ use self::sts::StsCandidates;
 use crate::aws::limit::MountLimits;
 use crate::aws::{
     self, AccountIam, Arn, AssumeRoleSource, ClientConfig, Connector, CredentialSource,
-    RoleSessionName, StsAddress, WebIdentitySource,
+    IdentityTokenSource, RoleSessionName, StsAddress, WebIdentitySource,
 };
 use crate::clock::Clock;
 use crate::engine::error::explain;
+use crate::engine::identity::Identity;
 use crate::engine::usernames::Names;
 use crate::logical::{Error, Storage, StorageError, SystemView};
+use crate::secret::SecretString;
 
 /// How AWS's logs name the session of `assume_role_arn`, unless they are told otherwise.
 const DEFAULT_SESSION_NAME: &str = "vault-aws-secrets";
@@ -64,6 +66,7 @@ pub(crate) struct ClientCache {
     system: Arc<dyn SystemView>,
     clock: Arc<dyn Clock>,
     root_keys: Arc<RootKeys>,
+    identity: Arc<Identity>,
     slot: RwLock<Slot>,
     changing: Mutex<()>,
     // Whoever has clients since the last rotation of the access key, in the cache or not.
@@ -102,6 +105,7 @@ impl ClientCache {
         connector: Arc<dyn Connector>,
         limits: MountLimits,
         root_keys: Arc<RootKeys>,
+        identity: Arc<Identity>,
         system: Arc<dyn SystemView>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -111,6 +115,7 @@ impl ClientCache {
             system,
             clock,
             root_keys,
+            identity,
             slot: RwLock::default(),
             changing: Mutex::new(()),
             holders: std::sync::Mutex::default(),
@@ -292,6 +297,36 @@ impl ClientCache {
         if root.identity_token_audience.is_empty() {
             return root.credentials();
         }
+        let tokens: Arc<dyn IdentityTokenSource> = if root.identity_token_issuer.is_empty() {
+            Arc::new(HostTokens {
+                system: Arc::clone(&self.system),
+                audience: root.identity_token_audience.clone(),
+                ttl: root.identity_token_ttl,
+            })
+        } else {
+            Arc::new(MountTokens {
+                identity: Arc::clone(&self.identity),
+                claims: root.claims(),
+            })
+        };
+        self.of_tokens(root, tokens)
+    }
+
+    /// Clients at the configuration's first addresses that assume its `role_arn` with this token.
+    pub(crate) fn connect_with_token(
+        &self,
+        root: &RootConfig,
+        token: SecretString,
+    ) -> Result<aws::Clients, Error> {
+        let credentials = self.of_tokens(root, Arc::new(OneToken(token)))?;
+        self.connect_as(root, credentials)
+    }
+
+    fn of_tokens(
+        &self,
+        root: &RootConfig,
+        tokens: Arc<dyn IdentityTokenSource>,
+    ) -> Result<CredentialSource, Misconfigured> {
         let name = format!(
             "vault-aws-secrets-{}",
             self.clock.now().unix_timestamp_nanos()
@@ -302,11 +337,7 @@ impl ClientCache {
                 .map_err(|error| Misconfigured::field("role_arn", error))?,
             role_session_name: RoleSessionName::new(name)
                 .map_err(|error| Misconfigured::field("role_arn", error))?,
-            tokens: Arc::new(HostTokens {
-                system: Arc::clone(&self.system),
-                audience: root.identity_token_audience.clone(),
-                ttl: root.identity_token_ttl,
-            }),
+            tokens,
             sts,
         }))
     }

@@ -11,6 +11,7 @@ use crate::aws::{
     AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, InvalidName, Region,
 };
 use crate::engine::as_sent::AsSent;
+use crate::engine::identity::{Algorithm, Claims};
 use crate::engine::schedule::Plan;
 use crate::engine::stored::{nanoseconds, null_as_default, rfc3339};
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
@@ -103,6 +104,18 @@ pub(crate) struct RootConfig {
         skip_serializing_if = "String::is_empty"
     )]
     pub(crate) external_id: String,
+    /// Ours: where the mount's own identity provider is read.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) identity_token_issuer: String,
+    /// Ours: how its tokens are signed.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) identity_token_algorithm: String,
     /// Ours.
     #[serde(
         deserialize_with = "null_as_default",
@@ -144,6 +157,8 @@ impl Default for RootConfig {
             assume_role_arn: String::new(),
             assume_role_session_name: String::new(),
             external_id: String::new(),
+            identity_token_issuer: String::new(),
+            identity_token_algorithm: String::new(),
             as_sent: AsSent::default(),
             unknown: JsonObject::new(),
         }
@@ -210,6 +225,25 @@ impl RootConfig {
     /// The ARNs of roles that are assumed, empty where there is none.
     pub(crate) fn role_arns(&self) -> [&str; 2] {
         [&self.assume_role_arn, &self.role_arn]
+    }
+
+    /// Whether the mount is its own identity provider.
+    pub(crate) fn is_keyless(&self) -> bool {
+        !self.identity_token_issuer.is_empty() && !self.has_access_key()
+    }
+
+    /// How the mount's own identity tokens are signed.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        Algorithm::parse(&self.identity_token_algorithm).unwrap_or_default()
+    }
+
+    /// What the mount's own identity tokens say.
+    pub(crate) fn claims(&self) -> Claims {
+        Claims {
+            issuer: self.identity_token_issuer.clone(),
+            audience: self.identity_token_audience.clone(),
+            ttl: self.identity_token_ttl,
+        }
     }
 
     /// Whether there is a stored access key.

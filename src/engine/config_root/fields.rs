@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::identity::Algorithm;
 use crate::engine::usernames;
 use crate::framework::{Field, FieldType, ResponseField};
 use crate::secret::SecretString;
@@ -61,7 +62,7 @@ pub(super) const USERNAME_TEMPLATE: Field<String> = Field::new(
 .label("Username template");
 pub(super) const ROLE_ARN: Field<String> = Field::new(
     "role_arn",
-    "Role to assume with an identity token of the server. Needs identity_token_audience.",
+    "Role to assume with identity tokens, of the server or of the mount itself. Needs identity_token_audience.",
 )
 .label("Role ARN");
 pub(super) const ASSUME_ROLE_ARN: Field<String> = Field::new(
@@ -81,14 +82,25 @@ pub(super) const EXTERNAL_ID: Field<String> = Field::new(
 .label("External ID");
 pub(super) const IDENTITY_TOKEN_AUDIENCE: Field<String> = Field::new(
     "identity_token_audience",
-    "Audience of the identity token that the server vouches for this mount with. Needs a server that mints identity tokens (Vault Enterprise).",
+    "Audience of the identity tokens with which role_arn is assumed, as the identity provider at AWS has it, such as sts.amazonaws.com. Without identity_token_issuer it needs a server that mints identity tokens (Vault Enterprise).",
 )
 .label("Identity token audience");
 pub(super) const IDENTITY_TOKEN_TTL: Field<Duration> = Field::new(
     "identity_token_ttl",
-    "Lifetime of the identity token. 0 leaves it to the server.",
+    "Lifetime of an identity token. 0 leaves it to the server; with identity_token_issuer it is 5m, and 1m to 15m can be set.",
 )
 .label("Identity token TTL");
+pub(super) const IDENTITY_TOKEN_ISSUER: Field<String> = Field::new(
+    "identity_token_issuer",
+    "URL of the mount's own identity provider: AWS reads its documents below it, at .well-known/openid-configuration and .well-known/keys. With it the mount signs its identity tokens itself and needs no access key, on every server. It is where AWS reaches this mount, as in https://vault.example.com/v1/aws, or where copies of the documents lie.",
+)
+.label("Identity token issuer");
+pub(super) const IDENTITY_TOKEN_ALGORITHM: Field<String> = Field::new(
+    "identity_token_algorithm",
+    "How the mount signs its own identity tokens: ES256 or RS256.",
+)
+.default(|| Algorithm::default().as_str().to_owned())
+.label("Identity token algorithm");
 pub(super) const ROTATION_SCHEDULE: Field<String> = Field::new(
     "rotation_schedule",
     "When to rotate the access key, as a cron expression of five fields in UTC, such as \"0 3 * * SAT\". Excludes rotation_period.",
@@ -178,6 +190,26 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "Lifetime of the identity token",
     ),
     ResponseField::new(
+        "identity_token_issuer",
+        FieldType::String,
+        "URL of the mount's own identity provider",
+    ),
+    ResponseField::new(
+        "identity_token_algorithm",
+        FieldType::String,
+        "How its tokens are signed",
+    ),
+    ResponseField::new(
+        "identity_token_subject",
+        FieldType::String,
+        "Whom its tokens speak of (sub): the same for the life of the mount",
+    ),
+    ResponseField::new(
+        "identity_token_key_id",
+        FieldType::String,
+        "Id of the key that signs them now",
+    ),
+    ResponseField::new(
         "rotation_schedule",
         FieldType::String,
         "Cron expression of the rotation",
@@ -216,12 +248,12 @@ pub(super) const RESPONSE: &[ResponseField] = &[
     ResponseField::new(
         "last_vault_rotation",
         FieldType::Time,
-        "When the engine made the access key; missing for one that was written",
+        "When the engine made the access key; missing for one that was written. With identity_token_issuer, since when the signing key signs",
     ),
     ResponseField::new(
         "next_vault_rotation",
         FieldType::Time,
-        "When the engine rotates it; missing where the server's rotation manager does, or nobody",
+        "When the engine rotates it; missing where the server's rotation manager does, or nobody. With identity_token_issuer, when the next signing key takes over and the documents change",
     ),
     ResponseField::new(
         "last_rotation_error",

@@ -16,7 +16,7 @@ pub(super) async fn try_identity_token(engine: &Engine, config: &RootConfig) -> 
             format!("failed to generate plugin identity token: {text}"),
         )),
         Err(error) => Err(Error::invalid(format!(
-            "identity_token_audience: {error}; use access_key and secret_key, or a web identity file in the server's environment"
+            "identity_token_audience: {error}; set identity_token_issuer, with which the mount vouches for itself, or use access_key and secret_key, or a web identity file in the server's environment"
         ))),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::fields;
+use super::{fields, keyless};
 use crate::aws::{Arn, Endpoint, ExternalId, Region, RoleSessionName};
 use crate::engine::clients::root_config::{self, RootConfig};
 use crate::engine::schedule::{self, Schedule};
@@ -38,6 +38,14 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
         (
             &fields::IDENTITY_TOKEN_AUDIENCE,
             &mut config.identity_token_audience,
+        ),
+        (
+            &fields::IDENTITY_TOKEN_ISSUER,
+            &mut config.identity_token_issuer,
+        ),
+        (
+            &fields::IDENTITY_TOKEN_ALGORITHM,
+            &mut config.identity_token_algorithm,
         ),
         (&fields::ROTATION_SCHEDULE, &mut config.rotation_schedule),
         (&fields::ROTATION_POLICY, &mut config.rotation_policy),
@@ -94,6 +102,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
     if config.username_template.is_empty() {
         usernames::DEFAULT_TEMPLATE.clone_into(&mut config.username_template);
     }
+    keyless::clear_what_is_left(&mut config, data);
     merge_access_key(&mut config, data)?;
     Ok(config)
 }
@@ -178,6 +187,7 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
         }
     }
     root_config::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
+    keyless::check(config)?;
     check_assumed_role(config)?;
     config.credentials()?;
     Ok(())

@@ -2,6 +2,7 @@
 
 mod fields;
 mod host;
+mod keyless;
 mod merge;
 mod overwrite;
 mod places;
@@ -49,6 +50,8 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::EXTERNAL_ID)
         .field(&fields::IDENTITY_TOKEN_AUDIENCE)
         .field(&fields::IDENTITY_TOKEN_TTL)
+        .field(&fields::IDENTITY_TOKEN_ISSUER)
+        .field(&fields::IDENTITY_TOKEN_ALGORITHM)
         .field(&fields::ROTATION_SCHEDULE)
         .field(&fields::ROTATION_WINDOW)
         .field(&fields::ROTATION_PERIOD)
@@ -74,7 +77,8 @@ pub(super) fn path() -> Path<Engine> {
                 root user is never needed. Rotate them after writing (config/rotate-root), so that \
                 nobody else knows them. Without access_key and secret_key the engine uses what it \
                 finds in the server's environment: variables, a web identity file, the container's \
-                or the instance's role. Without iam_endpoint and sts_endpoint, IAM is asked at \
+                or the instance's role. With identity_token_issuer it needs no credentials at all: the \
+                mount is an identity provider of its own, whose tokens AWS takes for role_arn. Without iam_endpoint and sts_endpoint, IAM is asked at \
                 https://iam.amazonaws.com and STS at https://sts.<region>.amazonaws.com, or where \
                 the partition of the region has them. A write changes the fields that it names and keeps the \
                 others; secret_key is never shown.",
@@ -129,11 +133,18 @@ async fn read(engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer
             (name, shown)
         })
         .collect();
+    let (last, next) = if config.is_keyless() {
+        let (told, times) = keyless::shown(&engine, &request, &config).await?;
+        shown.extend(told);
+        times
+    } else {
+        (config.rotated_at, config.next_rotation)
+    };
     let key_date = key_date(&engine, &request, &config).await;
     for (name, time) in [
         ("access_key_create_date", key_date),
-        ("last_vault_rotation", config.rotated_at),
-        ("next_vault_rotation", config.next_rotation),
+        ("last_vault_rotation", last),
+        ("next_vault_rotation", next),
     ] {
         if let Some(text) = time.and_then(|time| time.format(&Rfc3339).ok()) {
             shown.insert(name.to_owned(), Value::from(text));
@@ -188,7 +199,7 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
         {
             warnings.push("role_arn has no effect without identity_token_audience".to_owned());
         }
-    } else {
+    } else if config.identity_token_issuer.is_empty() {
         host::try_identity_token(&engine, &config).await?;
     }
     if let Some(stored) = &stored {
@@ -217,10 +228,19 @@ async fn write(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     if config.next_rotation.is_none() && rotates == Rotates::Nobody {
         warnings.extend(why_nobody_rotates(&config, &data));
     }
+    if config.is_keyless() {
+        warnings.extend(keyless::prepare(&engine, &request, stored.as_ref(), &config).await?);
+    }
     // However it ends.
-    engine.root_due.forget();
-    change.store(&*request.storage, &config).await?;
-    engine.root_due.forget();
+    let forget = || {
+        engine.root_due.forget();
+        engine.signing_due.forget();
+        engine.identity.forget();
+    };
+    forget();
+    let put = change.store(&*request.storage, &config).await;
+    forget();
+    put?;
     tracing::info!(access_key = %config.access_key, "root configuration written");
     Ok((!warnings.is_empty()).then(|| Response::warnings(warnings)))
 }
@@ -260,7 +280,11 @@ fn why_nobody_rotates(config: &RootConfig, data: &FieldData) -> Option<String> {
         (false, _) => schedule.name(),
         (true, false) => period.name(),
     };
-    Some(if config.disable_automated_rotation {
+    Some(if config.is_keyless() {
+        format!(
+            "{field} has no effect with identity_token_issuer: the signing key is rotated by itself, every 30 days"
+        )
+    } else if config.disable_automated_rotation {
         format!("{field} has no effect with disable_automated_rotation")
     } else {
         format!("{field} has no effect without access_key: there is no key to rotate")

@@ -28,7 +28,11 @@ pub(super) async fn check(
         )));
     }
     let mut warnings = Vec::new();
-    if !config.has_access_key() {
+    if !config.has_access_key() && !config.identity_token_audience.is_empty() {
+        warnings.push(format!(
+            "access_key {id} and its secret_key are removed: from now on the engine assumes role_arn with identity tokens"
+        ));
+    } else if !config.has_access_key() {
         warnings.push(format!(
             "access_key {id} and its secret_key are removed: from now on the engine uses the AWS credentials of the server's environment"
         ));

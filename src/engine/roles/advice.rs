@@ -146,7 +146,11 @@ fn lifetimes(role: &RoleRecord, mount_limit: Option<Duration>, warnings: &mut Ve
 /// For an engine without a stored access key, which most often acts as the session of a role.
 fn engine_sessions(root: &RootConfig, role: &RoleRecord, warnings: &mut Vec<String>) {
     let reason = if root.assume_role_arn.is_empty() {
-        "config/root has no access_key: if the engine's own credentials are a role's session (an instance profile, a web identity)"
+        if root.identity_token_audience.is_empty() {
+            "config/root has no access_key: if the engine's own credentials are a role's session (an instance profile, a web identity)"
+        } else {
+            "config/root has identity_token_audience, so the engine acts as a role's session"
+        }
     } else {
         "config/root has assume_role_arn, so the engine acts as a role's session"
     };

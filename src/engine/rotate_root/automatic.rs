@@ -44,13 +44,13 @@ impl Due {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_quiet(&self, now: OffsetDateTime) -> bool {
+    pub(super) fn is_quiet(&self, now: OffsetDateTime) -> bool {
         // A clock that was set back is not waited for.
         self.quiet_until()
             .is_some_and(|until| now < until && until - now <= LONGEST)
     }
 
-    fn quiet(&self, now: OffsetDateTime, due: Option<OffsetDateTime>) {
+    pub(super) fn quiet(&self, now: OffsetDateTime, due: Option<OffsetDateTime>) {
         let longest = now + LONGEST;
         *self.quiet_until() = Some(due.map_or(longest, |due| due.min(longest)));
     }

@@ -4,6 +4,7 @@
 //! itself signs with it, so the old key lives until the last request that uses it has ended.
 
 mod automatic;
+mod signing_key;
 #[cfg(test)]
 mod tests;
 mod unfinished;
@@ -19,6 +20,7 @@ use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
 pub(super) use automatic::{Due, Failures, rotate_due};
+pub(super) use signing_key::tend_signing_keys;
 pub(super) use unfinished::{KIND, roll_back};
 
 use super::Engine;
@@ -36,11 +38,18 @@ use crate::framework::{
 };
 use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage, StorageError};
 
-const RESPONSE: &[ResponseField] = &[ResponseField {
-    name: "access_key",
-    field_type: FieldType::String,
-    description: "Access key id of the new key",
-}];
+const RESPONSE: &[ResponseField] = &[
+    ResponseField::new(
+        "access_key",
+        FieldType::String,
+        "Access key id of the new key",
+    ),
+    ResponseField::new(
+        "identity_token_key_id",
+        FieldType::String,
+        "Id of the new signing key, with identity_token_issuer",
+    ),
+];
 
 pub(super) fn path() -> Path<Engine> {
     Path::new("config/rotate-root")
@@ -58,7 +67,8 @@ pub(super) fn path() -> Path<Engine> {
         .docs(PathDocs {
             synopsis: "Replace the engine's own access key by one that only the engine knows.",
             description: "Creates a new access key for the IAM user of config/root, waits until AWS \
-                accepts it, stores it, and deletes the old one. Works only with an access_key and \
+                accepts it, stores it, and deletes the old one. With identity_token_issuer in config/root, \
+                where there is no access key, it gives the turn to the next signing key instead. Works only with an access_key and \
                 secret_key in config/root, and only while the user has no second key, because AWS \
                 allows two. The user needs iam:GetUser, iam:CreateAccessKey and \
                 iam:DeleteAccessKey on itself, and iam:ListAccessKeys, by which a key is found \
@@ -93,14 +103,16 @@ async fn rotate(
 ) -> Result<Response, Error> {
     let change = engine.clients.begin_change_for(caller).await;
     let change = change.ok_or_else(key_rotation::too_late)?;
-    if RootConfig::load(storage)
+    let stored = RootConfig::load(storage)
         .await
-        .map_err(|error| Error::from(error).context("error reading root configuration"))?
-        .is_none()
-    {
+        .map_err(|error| Error::from(error).context("error reading root configuration"))?;
+    let Some(stored) = stored else {
         return Err(Error::invalid(
             "no configuration found for config/root: write access_key and secret_key to it first",
         ));
+    };
+    if stored.is_keyless() {
+        return signing_key::roll(engine, storage, caller, &stored).await;
     }
     let clients = engine.clients.look_again(storage).await?;
     let root = clients.root.clone();

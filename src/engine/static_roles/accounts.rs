@@ -232,6 +232,7 @@ mod tests {
     use crate::aws::limit::Limits;
     use crate::clock::ManualClock;
     use crate::engine::clients::RootKeys;
+    use crate::engine::identity::Identity;
     use crate::logical::testing::{InMemoryStorage, StaticSystemView};
 
     #[tokio::test]
@@ -239,14 +240,20 @@ mod tests {
         let clock = Arc::new(ManualClock::default());
         let aws = FakeAws::new(Arc::clone(&clock) as Arc<_>);
         let limits = Arc::<Limits>::default().mount();
+        let storage = Arc::new(InMemoryStorage::default());
+        let identity = Identity::new(
+            Arc::clone(&storage) as Arc<_>,
+            Arc::clone(&clock) as Arc<_>,
+            "",
+        );
         let clients = ClientCache::new(
             Arc::new(aws.clone()),
             limits,
             Arc::<RootKeys>::default(),
+            Arc::new(identity),
             Arc::new(StaticSystemView::default()),
             clock,
         );
-        let storage = InMemoryStorage::default();
         let accounts = Accounts::default();
         for let_in in [false, true] {
             for n in 0..300 {
@@ -256,7 +263,7 @@ mod tests {
                     external_id: String::new(),
                 };
                 let caller = Caller::client(None);
-                let account = accounts.connect(&clients, &storage, &way, Class::Issue, &caller);
+                let account = accounts.connect(&clients, &*storage, &way, Class::Issue, &caller);
                 let account = account.await.unwrap();
                 if let_in {
                     accounts.keep(&account);

@@ -36,6 +36,7 @@ async fn the_help_of_the_engine_and_of_every_path_tells_what_it_is_for() {
         let text = text.as_str().unwrap();
         assert!(!text.contains("<no "), "{path} has no help:\n{text}");
         let file = path.replace("/{name}", "-name").replace('/', "-");
+        let file = file.trim_start_matches('.');
         assert_golden(&format!("engine/{file}.txt"), text);
     }
 }
@@ -98,6 +99,14 @@ async fn operation_ids_are_those_of_the_go_engine() {
         (
             ("/config/check", "get"),
             "aws-read-root-iam-credentials-check",
+        ),
+        (
+            ("/.well-known/openid-configuration", "get"),
+            "aws-read-identity-provider-configuration",
+        ),
+        (
+            ("/.well-known/keys", "get"),
+            "aws-read-identity-provider-keys",
         ),
         (("/issued/", "get"), "aws-list-issued-users"),
         (("/issued/{name}", "get"), "aws-read-issued-user"),

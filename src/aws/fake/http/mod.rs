@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use self::form::Form;
 use self::xml::Xml;
-use super::client_credentials::ClientCredentials;
+use super::client_credentials::{self, ClientCredentials};
 use super::door::Client;
 use super::world::Refused;
 use super::{FakeAws, Proof};
@@ -128,6 +128,10 @@ impl FakeAws {
     }
 
     async fn act(&self, action: &str, form: &Form, headers: &HeaderMap) -> Answer {
+        // The one action that is not signed.
+        if action == sts::WITH_WEB_IDENTITY {
+            return sts::assume_role_with_web_identity(self, form).await;
+        }
         let client = self.client_of(headers)?;
         if let Some(answer) = iam::act(&client, action, form).await {
             return answer;

@@ -1,13 +1,58 @@
 //! The actions of STS.
 
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
 use super::form::Form;
 use super::xml::Xml;
-use super::{Answer, Client};
+use super::{Answer, Client, FakeAws, client_credentials};
 use crate::aws::{
-    Arn, AssumeRole, FederatedUserName, GetFederationToken, GetSessionToken, MfaSerialNumber,
-    RoleSessionName, SessionCredentials, Sts as _,
+    Arn, AssumeRole, FederatedUserName, GetFederationToken, GetSessionToken, IdentityTokenSource,
+    MfaSerialNumber, RoleSessionName, SessionCredentials, Sts as _, StsAddress, TokenSourceError,
+    WebIdentitySource,
 };
-use crate::secret::ExposeSecret as _;
+use crate::secret::{ExposeSecret as _, SecretString};
+
+/// Sent by whoever has an identity token and no credentials.
+pub(super) const WITH_WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
+pub(super) async fn assume_role_with_web_identity(aws: &FakeAws, form: &Form) -> Answer {
+    let role = WebIdentitySource {
+        role_arn: form.name("RoleArn", Arn::new)?,
+        role_session_name: form.name("RoleSessionName", RoleSessionName::new)?,
+        tokens: Arc::new(Sent(
+            form.text("WebIdentityToken").unwrap_or_default().into(),
+        )),
+        sts: StsAddress::default(),
+    };
+    let session = client_credentials::assume_role_with_web_identity(
+        aws,
+        &role,
+        "sts:AssumeRoleWithWebIdentity",
+    )
+    .await?;
+    let mut xml = Xml::default();
+    credentials(&mut xml, &session);
+    Ok(xml)
+}
+
+/// The token that a request brought.
+struct Sent(SecretString);
+
+#[async_trait]
+impl IdentityTokenSource for Sent {
+    async fn identity_token(&self) -> Result<SecretString, TokenSourceError> {
+        Ok(self.0.clone())
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sent")
+    }
+}
 
 /// `None` when STS has no such action.
 pub(super) async fn act(client: &Client, action: &str, form: &Form) -> Option<Answer> {

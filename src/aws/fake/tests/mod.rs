@@ -1,5 +1,6 @@
 mod credentials;
 mod faults_and_journal;
+mod identity_tokens;
 mod policies_and_groups;
 mod sessions;
 mod simulation;
