@@ -46,6 +46,7 @@ mod clients;
 mod clusters;
 mod compatible;
 mod crashes;
+mod ended_sessions;
 mod images;
 mod incident;
 mod leases;

@@ -16,8 +16,10 @@ mod faults;
 mod groups;
 mod http;
 mod journal;
+mod judgement;
 mod limit;
 mod policies;
+mod roles;
 mod scene;
 mod sessions;
 #[cfg(test)]
@@ -225,6 +227,7 @@ impl FakeAws {
         if let Some(Fault::NotSpreadYet(age)) = fault {
             world.know_user(&caller, &request.target, age)?;
         }
+        world.judge(&caller, request.operation)?;
         rule(world, &caller)
     }
 }
