@@ -53,7 +53,11 @@ fn denied(fixture: &Fixture, role: &str) -> Vec<String> {
     assert_eq!(policies.len(), 1, "{policies:?}");
     assert!(name.starts_with("vault-ended-sessions-"), "{name}");
     let document: Value = serde_json::from_str(document).expect("a policy is JSON");
-    let [statement] = document["Statement"].as_array().expect("statements").as_slice() else {
+    let [statement] = document["Statement"]
+        .as_array()
+        .expect("statements")
+        .as_slice()
+    else {
         panic!("{document}");
     };
     assert_eq!(statement["Effect"], "Deny");
@@ -62,7 +66,9 @@ fn denied(fixture: &Fixture, role: &str) -> Vec<String> {
     let ids = &statement["Condition"]["StringEquals"]["aws:userid"];
     let names = ids.as_array().expect("ids").iter().map(|id| {
         let id = text(id);
-        let (role, name) = id.split_once(':').expect("a role's id and a session's name");
+        let (role, name) = id
+            .split_once(':')
+            .expect("a role's id and a session's name");
         assert!(role.starts_with("AROA"), "{id}");
         name.to_owned()
     });
@@ -93,7 +99,10 @@ fn the_sessions_of_a_prefix_end_together() {
     let actions = fixture.proxy.actions_while(|| {
         fixture
             .host
-            .write("sys/leases/revoke-prefix/aws/creds/deploy", &json!({ "sync": true }))
+            .write(
+                "sys/leases/revoke-prefix/aws/creds/deploy",
+                &json!({ "sync": true }),
+            )
             .succeeded();
     });
 
@@ -109,7 +118,10 @@ fn the_death_of_the_token_ends_the_session_that_it_asked_for() {
     let role = revocable_role(&fixture);
     let token = fixture
         .host
-        .write("auth/token/create", &json!({ "policies": ["root"], "ttl": "5m" }))
+        .write(
+            "auth/token/create",
+            &json!({ "policies": ["root"], "ttl": "5m" }),
+        )
         .body();
     let token = text(&token["auth"]["client_token"]);
     let host = &fixture.host;
@@ -140,9 +152,15 @@ fn a_leaked_session_ends_by_its_access_key_and_its_lease_then_quietly() {
     assert_eq!(found["role"], "deploy");
     assert_eq!(found["username"], json!(session.name));
 
-    let body = fixture.host.write(&format!("{path}/revoke"), &json!({})).body();
+    let body = fixture
+        .host
+        .write(&format!("{path}/revoke"), &json!({}))
+        .body();
 
-    assert!(text(&body["warnings"][0]).contains("within seconds, sometimes minutes"), "{body}");
+    assert!(
+        text(&body["warnings"][0]).contains("within seconds, sometimes minutes"),
+        "{body}"
+    );
     assert_eq!(denied(&fixture, &role), [session.name]);
     fixture.revoke(&session.lease);
     fixture.host.read(&path).refused(404);
@@ -158,7 +176,10 @@ fn a_permission_that_is_missing_is_named_and_the_next_try_ends_the_session() {
 
         let refusal = fixture
             .host
-            .write("sys/leases/revoke", &json!({ "lease_id": session.lease, "sync": true }))
+            .write(
+                "sys/leases/revoke",
+                &json!({ "lease_id": session.lease, "sync": true }),
+            )
             .failed();
 
         assert!(refusal.contains(permission), "{refusal}");

@@ -78,7 +78,7 @@ pub(super) fn of_session(
         }
     }
     if let Some(session) = session {
-        session.into_lease(&mut internal_data)?;
+        session.keep_in_lease(&mut internal_data)?;
     }
     let options = LeaseOptions {
         ttl,

@@ -41,11 +41,7 @@ struct Asked {
 
 #[derive(Clone, Debug)]
 enum What {
-    Session {
-        denied: Denied,
-        may_cut_off: bool,
-    },
-    #[cfg_attr(not(test), expect(dead_code, reason = "containment is to come"))]
+    Session { denied: Denied, may_cut_off: bool },
     IssuedBefore(CutOff),
 }
 

@@ -31,10 +31,10 @@ impl Policy {
         let mut statements = Vec::new();
         if !self.user_ids.is_empty() {
             let condition = json!({"StringEquals": {"aws:userid": self.user_ids}});
-            statements.push(statement(ENDED, condition));
+            statements.push(statement(ENDED, &condition));
         }
         if let Some(before) = self.before {
-            statements.push(statement(BEFORE, issued_before(before, holder)));
+            statements.push(statement(BEFORE, &issued_before(before, holder)));
         }
         json!({"Version": "2012-10-17", "Statement": statements}).to_string()
     }
@@ -62,7 +62,7 @@ impl Policy {
     }
 }
 
-fn statement(sid: &str, condition: Value) -> Value {
+fn statement(sid: &str, condition: &Value) -> Value {
     json!({
         "Sid": sid,
         "Effect": "Deny",

@@ -126,7 +126,7 @@ impl IssuedSession {
     }
 
     /// Puts it into the internal data of its lease.
-    pub(in crate::engine) fn into_lease(
+    pub(in crate::engine) fn keep_in_lease(
         &self,
         internal_data: &mut JsonObject,
     ) -> Result<(), Error> {

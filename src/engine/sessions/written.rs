@@ -215,19 +215,17 @@ async fn policy_name(engine: &Engine, storage: &dyn Storage) -> Result<PolicyNam
     if let Some(name) = &*known {
         return Ok(name.clone());
     }
-    let invalid = |error: aws::InvalidName| Error::internal(error.to_string());
-    let name = match get_json::<Named>(storage, NAME_KEY).await? {
-        Some(stored) => PolicyName::new(stored.name).map_err(invalid)?,
-        None => {
-            let mut random =
-                chance::generator().map_err(|error| Error::internal(error.to_string()))?;
-            let own: u32 = random.random();
-            let name = format!("vault-ended-sessions-{own:08x}");
-            let stored = Named { name: name.clone() };
-            put_json(storage, NAME_KEY, &stored).await?;
-            PolicyName::new(name).map_err(invalid)?
-        }
+    let stored = get_json::<Named>(storage, NAME_KEY).await?;
+    let name = if let Some(stored) = stored {
+        stored.name
+    } else {
+        let mut random = chance::generator().map_err(|error| Error::internal(error.to_string()))?;
+        let own: u32 = random.random();
+        let name = format!("vault-ended-sessions-{own:08x}");
+        put_json(storage, NAME_KEY, &Named { name: name.clone() }).await?;
+        name
     };
+    let name = PolicyName::new(name).map_err(|error| Error::internal(error.to_string()))?;
     *known = Some(name.clone());
     Ok(name)
 }

@@ -178,7 +178,11 @@ impl Aws {
         let names = names.expect("the policies are listed").policy_names;
         let document = |name: &String| {
             let policy = self.iam.get_role_policy().role_name(role).policy_name(name);
-            decode(&run(policy.send()).expect("the policy is there").policy_document)
+            decode(
+                &run(policy.send())
+                    .expect("the policy is there")
+                    .policy_document,
+            )
         };
         names
             .into_iter()

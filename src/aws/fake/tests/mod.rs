@@ -1,5 +1,6 @@
 mod credentials;
 mod faults_and_journal;
+mod judgement;
 mod policies_and_groups;
 mod sessions;
 mod users;

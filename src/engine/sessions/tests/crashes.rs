@@ -1,11 +1,13 @@
 //! Processes die, answers get lost, and nodes change places.
 
+use serde_json::json;
+
 use super::{HOUR, MINUTE, mount, mount_with, policy, stored, working, works, writes};
 use crate::aws::fake::{Fault, FaultRule};
 use crate::caller::Caller;
 use crate::engine::sessions::{IssuedSession, end};
 use crate::engine::testing::{Lease, TestMount};
-use serde_json::json;
+use crate::logical::Storage;
 
 /// A look at the policy, and its change.
 const CALLS: usize = 2;
@@ -148,7 +150,7 @@ async fn what_aws_denies_and_an_older_storage_does_not_know_is_kept_until_it_can
     let lost = mount.generate("creds/x").await;
     mount.revoke(&lost).await.unwrap();
     let denials = "session-denials/aws:111122223333:role:deploy";
-    mount.storage().set_text(denials, "null");
+    mount.storage().delete(denials).await.unwrap();
     let lease = mount.generate("creds/x").await;
 
     mount.revoke(&lease).await.unwrap();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{MINUTE, own_user, working, works};
 use crate::engine::testing::{Lease, READ_ONLY, TestMount};
+use crate::secret::ExposeSecret;
 
 async fn mount_with(more: Value) -> TestMount {
     let mount = TestMount::configured().await;
@@ -69,7 +70,6 @@ async fn what_is_cut_off_by_time_are_federated_sessions_only() {
 async fn the_accounts_root_user_has_no_policies_and_so_gives_no_sessions_that_end() {
     let mount = mount_with(json!({})).await;
     let key = mount.aws().account_root_key();
-    use crate::secret::ExposeSecret;
     mount
         .configure(json!({
             "access_key": key.access_key_id.as_str(),

@@ -20,6 +20,7 @@ async fn all_sessions_that_were_issued_before_end_whoever_opened_them_and_later_
     ];
     mount.revoke(&before[0]).await.unwrap();
 
+    mount.clock().advance(MINUTE);
     let (engine, caller) = (mount.another_engine(), Caller::host(None));
     let arn = Arn::new(arn).unwrap();
     end_all_issued_before_now(&engine, mount.storage(), &caller, &arn)
