@@ -118,7 +118,7 @@ async fn the_policies_of_a_user_judge_its_federated_sessions_and_a_sessions_own_
     assert!(lets("s3:ListBucket"));
 
     let role = scene.aws.add_role("deploy", FakeRole::default());
-    let narrowed = open(&scene, &role, "x", Some(deny("iam:*", "{}"))).await;
+    let narrowed = open(&scene, &role, "one", Some(deny("iam:*", "{}"))).await;
     assert!(call(&scene, &narrowed).await.is_some());
 }
 
@@ -127,7 +127,7 @@ async fn a_condition_that_is_not_known_denies_nothing() {
     let scene = scene();
     let role = scene.aws.add_role("deploy", FakeRole::default());
     let condition = r#"{"StringEquals":{"aws:SourceIp":"192.0.2.1"}}"#;
-    let session = open(&scene, &role, "x", Some(deny("*", condition))).await;
+    let session = open(&scene, &role, "one", Some(deny("*", condition))).await;
 
     assert_eq!(call(&scene, &session).await, None);
 }
