@@ -113,6 +113,27 @@ fn the_sessions_of_a_prefix_end_together() {
 }
 
 #[test]
+fn what_the_host_revokes_at_once_is_gathered_into_few_changes_of_the_policy() {
+    const SESSIONS: usize = 60;
+    let fixture = fixture!(configured);
+    let role = revocable_role(&fixture);
+    let mut names: Vec<_> = (0..SESSIONS).map(|_| open(&fixture).name).collect();
+    names.sort();
+
+    fixture
+        .host
+        .write("sys/leases/revoke-prefix/aws/creds/deploy", &json!({}))
+        .succeeded();
+
+    wait_for("all sessions to be denied", SOON, || {
+        (denied(&fixture, &role) == names).then_some(())
+    });
+    let changes = fixture.proxy.calls_of("PutRolePolicy").len();
+    println!("{SESSIONS} sessions, {changes} changes");
+    assert!(changes < SESSIONS / 2, "{changes} changes");
+}
+
+#[test]
 fn the_death_of_the_token_ends_the_session_that_it_asked_for() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
@@ -134,7 +155,7 @@ fn the_death_of_the_token_ends_the_session_that_it_asked_for() {
     fixture
         .host
         .write("auth/token/revoke", &json!({ "token": token }))
-        .body();
+        .succeeded();
 
     let name = text(&body["data"]["username"]);
     wait_for("the session to be denied", SOON, || {

@@ -58,7 +58,7 @@ pub(super) async fn generate(
                 role: asked.role_name.as_str(),
                 revoke_older: asked.role.revoke_older_sessions,
             };
-            Some(sessions::register(request, opened).await?)
+            Some(sessions::register(request, engine.clock.now(), opened).await?)
         }
         None => None,
     };

@@ -169,6 +169,13 @@ impl Denials {
             .filter(|cut_off| cut_off.expires_at + GRACE > now);
     }
 
+    /// Whether all of it has ended by itself.
+    pub(super) fn is_over(&self, now: i64) -> bool {
+        let mut left = self.clone();
+        left.forget_ended(now);
+        left.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.cut_off.is_none()
     }

@@ -36,6 +36,7 @@ pub(in crate::engine) struct Endings {
 /// What somebody asks for, and where the answer goes.
 struct Asked {
     what: What,
+    caller: Caller,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -129,7 +130,7 @@ async fn ask(
 ) -> Result<(), Error> {
     let endings = &engine.sessions;
     let id = holder.id();
-    let mut answered = endings.leave(&id, what.clone());
+    let mut answered = endings.leave(&id, what.clone(), caller);
     let Ok(_turn) = timeout_at(caller.answer_by(), endings.turns.lock(&id)).await else {
         return Err(Error::internal(format!(
             "sessions of {} are being ended, and it was not the turn of this one in time",
@@ -140,9 +141,13 @@ async fn ask(
         Ok(outcome) => return outcome.map_err(Error::from),
         Err(oneshot::error::TryRecvError::Empty) => {}
         // Whoever took it was given up in the middle.
-        Err(oneshot::error::TryRecvError::Closed) => answered = endings.leave(&id, what),
+        Err(oneshot::error::TryRecvError::Closed) => answered = endings.leave(&id, what, caller),
     }
     let all = endings.take(&id);
+    // Whoever has waited long must not fail those who came just now.
+    let callers = all.iter().map(|asked| &asked.caller);
+    let patient = callers.max_by_key(|caller| caller.answer_by()).cloned();
+    let caller = &patient.unwrap_or_else(|| caller.clone());
     let work = Work {
         engine,
         storage,
@@ -266,9 +271,13 @@ async fn end_together(work: &Work<'_>, all: &[Asked]) -> Result<Refused, Error> 
 
 impl Endings {
     /// Leaves what is asked for with the others.
-    fn leave(&self, id: &str, what: What) -> oneshot::Receiver<Outcome> {
+    fn leave(&self, id: &str, what: What, caller: &Caller) -> oneshot::Receiver<Outcome> {
         let (answer, answered) = oneshot::channel();
-        let asked = Asked { what, answer };
+        let asked = Asked {
+            what,
+            caller: caller.clone(),
+            answer,
+        };
         self.gathered()
             .entry(id.to_owned())
             .or_default()

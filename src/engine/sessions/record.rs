@@ -43,6 +43,9 @@ pub(in crate::engine) struct IssuedSession {
     pub(super) issued_at: i64,
     /// By AWS's clock, in Unix seconds.
     pub(super) expires_at: i64,
+    /// The end of its lease if nobody ends it before, in Unix seconds: our clock may show another time
+    /// than AWS's.
+    pub(super) lease_ends_at: i64,
     /// Whether the role of ours allowed it to be cut off together with older ones.
     pub(super) revoke_older: bool,
     #[serde(flatten)]
@@ -63,6 +66,7 @@ pub(in crate::engine) struct Opened<'a> {
 /// Stores the session, before anybody gets its credentials.
 pub(in crate::engine) async fn register(
     request: &Request,
+    now: OffsetDateTime,
     opened: Opened<'_>,
 ) -> Result<IssuedSession, Error> {
     if opened.user_id.is_empty() {
@@ -82,6 +86,7 @@ pub(in crate::engine) async fn register(
         entity_id: request.entity_id.clone(),
         issued_at: (expiration - opened.duration).unix_timestamp(),
         expires_at: expiration.unix_timestamp(),
+        lease_ends_at: end_of_lease(expiration, opened.duration, now).unix_timestamp(),
         revoke_older: opened.revoke_older,
         unknown: JsonObject::new(),
     };
@@ -115,9 +120,9 @@ impl IssuedSession {
         }
     }
 
-    /// Whether it has ended by itself, or is about to.
+    /// Whether it has ended by itself, or is about to, as its lease does then.
     pub(in crate::engine) fn has_ended(&self, now: OffsetDateTime) -> bool {
-        (now + SOON).unix_timestamp() >= self.expires_at
+        (now + SOON).unix_timestamp() >= self.lease_ends_at
     }
 
     /// Whether it has certainly ended by itself, whatever the clocks.
@@ -176,6 +181,40 @@ impl IssuedSession {
     }
 }
 
+/// A lease is never longer than its session was asked for, and never longer than both clocks say.
+fn end_of_lease(
+    expiration: OffsetDateTime,
+    duration: Duration,
+    now: OffsetDateTime,
+) -> OffsetDateTime {
+    expiration.min(now + duration)
+}
+
 fn key(access_key_id: &str) -> String {
     format!("{PREFIX}{access_key_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_whose_lease_runs_out_counts_as_ended_whichever_clock_is_ahead() {
+        const HOUR: Duration = Duration::from_hours(1);
+        let aws = time::macros::datetime!(2026-01-02 03:04:05 UTC);
+        for ahead in [-180, 0, 180].map(time::Duration::seconds) {
+            let now = aws + ahead;
+            let lease = (aws + HOUR - now).min(time::Duration::HOUR);
+            let session = IssuedSession {
+                lease_ends_at: end_of_lease(aws + HOUR, HOUR, now).unix_timestamp(),
+                ..IssuedSession::default()
+            };
+
+            assert!(session.has_ended(now + lease), "{ahead}");
+            assert!(
+                !session.has_ended(now + lease - time::Duration::MINUTE),
+                "{ahead}"
+            );
+        }
+    }
 }

@@ -23,6 +23,9 @@ pub(super) const VERIFIED_AFTER: i64 = 100;
 /// When it is tried again, in seconds.
 const AGAIN: i64 = 60;
 
+/// When it is tried again where only what has ended is left, in seconds.
+const HOURLY: i64 = 60 * 60;
+
 /// For how long AWS may say that it does not know a role, although it will, in seconds.
 const IAM_LAGS: i64 = 5 * 60;
 
@@ -135,19 +138,35 @@ async fn settle(
     caller: &Caller,
     id: &str,
 ) -> Result<(), Error> {
+    if Instant::now() >= caller.begin_by() {
+        return Ok(());
+    }
     let turn = timeout_at(caller.begin_by(), engine.sessions.turns.lock(id)).await;
     let Ok(_turn) = turn else {
         return Ok(());
     };
+    let now = engine.clock.now().unix_timestamp();
     let (next, failure) = match compare(engine, storage, caller, id).await {
         Ok(next) => (next, Ok(())),
-        Err(error) => {
-            let now = engine.clock.now().unix_timestamp();
-            (Some(now + AGAIN), Err(error))
-        }
+        Err(failure) => (Some(now + failure.again), Err(failure.error)),
     };
     engine.sessions.schedule().looked_at(id, next);
     failure
+}
+
+/// Why a policy could not be looked at, and in how many seconds it is tried again.
+struct Failure {
+    error: Error,
+    again: i64,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            again: AGAIN,
+        }
+    }
 }
 
 /// Changes AWS's policy where it is not what is stored; answers when to look again.
@@ -156,7 +175,7 @@ async fn compare(
     storage: &dyn Storage,
     caller: &Caller,
     id: &str,
-) -> Result<Option<i64>, Error> {
+) -> Result<Option<i64>, Failure> {
     let now = engine.clock.now().unix_timestamp();
     let Some(mut denials) = Denials::load(storage, id).await? else {
         return Ok(None);
@@ -171,7 +190,13 @@ async fn compare(
         holder: &holder,
         id,
     };
-    let written = write(&work, &mut denials, false).await?;
+    let written = write(&work, &mut denials, false).await;
+    let written = written.map_err(|error| Failure {
+        error,
+        // Where nothing that lives is waited for, an account that is left need not be told of each
+        // minute.
+        again: if denials.is_over(now) { HOURLY } else { AGAIN },
+    })?;
     let is_old = |age: i64| now - denials.changed_at >= age;
     let next = match written.change {
         Change::Made => {
