@@ -25,6 +25,8 @@
 //!   two lines, and nothing is left behind for ever.
 //! - A user of AWS that was made for a lease is in the register until AWS has certainly removed it:
 //!   what no order of steps can make sure of, time does.
+//! - What ends a session of STS is a policy. What it must say is in storage before AWS hears of it, and
+//!   stays there until it was seen to say so, and until the session has ended by itself.
 //! - Every request carries its [`caller`]: who waits, and until when. Nothing begins at AWS for a
 //!   caller that has gone. What has begun runs to its end, and whoever is about to commit looks whether
 //!   anybody still waits; if not, it undoes. Every limit of time is a moment of the caller's.

@@ -104,6 +104,38 @@ pub trait Iam: fmt::Debug + Send + Sync + 'static {
     /// `iam:ListUserPolicies`: inline policies.
     async fn list_user_policies(&self, user_name: &UserName) -> Result<Vec<PolicyName>, Error>;
 
+    /// `iam:GetUserPolicy`: the policy document as JSON text (AWS sends it URL-encoded).
+    async fn get_user_policy(
+        &self,
+        user_name: &UserName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Error>;
+
+    /// `iam:PutRolePolicy`: an inline policy, replaced if there is one of this name.
+    async fn put_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+        policy_document: &str,
+    ) -> Result<(), Error>;
+
+    /// `iam:GetRolePolicy`: the policy document as JSON text (AWS sends it URL-encoded).
+    async fn get_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Error>;
+
+    /// `iam:DeleteRolePolicy`.
+    async fn delete_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+    ) -> Result<(), Error>;
+
+    /// `iam:ListRolePolicies`: inline policies.
+    async fn list_role_policies(&self, role_name: &RoleName) -> Result<Vec<PolicyName>, Error>;
+
     /// `iam:AddUserToGroup`: adding a member again is no error.
     async fn add_user_to_group(
         &self,

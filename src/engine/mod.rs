@@ -25,6 +25,7 @@ mod policies;
 mod roles;
 mod rotate_root;
 mod schedule;
+mod sessions;
 mod static_roles;
 mod stored;
 mod usernames;
@@ -49,6 +50,7 @@ use self::issued::Register;
 use self::kept::Kept;
 use self::locks::NameLocks;
 use self::roles::RoleRecord;
+use self::sessions::Endings;
 use self::static_roles::StaticRoles;
 use crate::aws::Connector;
 use crate::aws::limit::Limits;
@@ -67,7 +69,7 @@ with an access key, made for one lease and removed with it, or sessions of STS.
 Write the engine's own credentials to config/root and rotate them with
 config/rotate-root. Define what a client may get in roles/<name>. Then reading
 creds/<name> gives credentials, and revoking their lease ends an IAM user at once;
-sessions of STS live until their time is up.
+sessions of STS live until their time is up, unless their role makes them revocable.
 
 For programs that need an IAM user that exists already, static-roles/<name> takes one
 over and rotates its access key; static-creds/<name> shows the key of the moment.";
@@ -93,6 +95,8 @@ pub(crate) struct Engine {
     static_roles: StaticRoles,
     /// The users that were made for leases.
     issued: Register,
+    /// The sessions of STS that are ended before their time.
+    sessions: Endings,
     /// Whose work WAL entries are.
     life: Life,
     clock: Arc<dyn Clock>,
@@ -131,6 +135,9 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
                     WAL_PREFIX.to_owned(),
                     issued::PREFIX.to_owned(),
                     issued::WATCH_KEY.to_owned(),
+                    sessions::PREFIX.to_owned(),
+                    sessions::DENIALS_PREFIX.to_owned(),
+                    sessions::POLICY_NAME_KEY.to_owned(),
                 ],
                 seal_wrap_storage: vec![
                     config_root::KEY.to_owned(),
@@ -158,19 +165,14 @@ impl Lifecycle for Engine {
     ) -> Result<(), Error> {
         // First: it lets the requests of older keys end, and those below are such requests.
         let root = rotate_root::rotate_due(&self, &*storage, &caller).await;
-        let (rotated, swept, tended) = join!(
+        let (rotated, swept, ended, tended) = join!(
             static_roles::rotate_due(&self, &*storage, &caller),
             issued::sweep(&self, &*storage, &caller),
+            sessions::tick(&self, &*storage, &caller),
             rotate_root::tend_signing_keys(&self, &*storage),
         );
         root?;
-        tended?;
-        match (rotated, swept) {
-            (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
-                Err(Error::Internal(format!("{one}; {other}")))
-            }
-            (rotated, swept) => swept.and(rotated),
-        }
+        both(both(both(rotated, swept), ended), tended)
     }
 
     async fn roll_back(
@@ -227,6 +229,16 @@ impl Lifecycle for Engine {
     }
 }
 
+/// Both failures in one; the host reads one that is not our fault by itself.
+fn both(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
+    match (one, other) {
+        (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
+            Err(Error::Internal(format!("{one}; {other}")))
+        }
+        (one, other) => other.and(one),
+    }
+}
+
 /// Makes the engine of each mount.
 pub struct EngineFactory {
     connector: Arc<dyn Connector>,
@@ -251,24 +263,13 @@ impl EngineFactory {
         }
     }
 
-    fn declaration(&self) -> Result<Arc<Declaration<Engine>>, Error> {
-        if let Some(known) = self.declaration.get() {
-            return Ok(Arc::clone(known));
-        }
-        let made = Arc::new(declaration()?);
-        Ok(Arc::clone(self.declaration.get_or_init(|| made)))
-    }
-}
-
-#[async_trait]
-impl Factory for EngineFactory {
-    async fn create(&self, config: BackendConfig) -> Result<Arc<dyn logical::Backend>, Error> {
+    fn engine(&self, config: &BackendConfig) -> Result<Engine, Error> {
         let identity = Arc::new(Identity::new(
-            config.storage,
+            Arc::clone(&config.storage),
             Arc::clone(&self.clock),
             &config.backend_uuid,
         ));
-        let engine = Engine {
+        Ok(Engine {
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
                 self.limits.mount(),
@@ -285,10 +286,26 @@ impl Factory for EngineFactory {
             lease_config: Kept::new(1),
             static_roles: StaticRoles::new(Arc::clone(&self.clock)),
             issued: Register::begin(&*self.clock),
+            sessions: Endings::default(),
             life: Life::begin().map_err(|error| Error::internal(error.to_string()))?,
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),
-        };
+        })
+    }
+
+    fn declaration(&self) -> Result<Arc<Declaration<Engine>>, Error> {
+        if let Some(known) = self.declaration.get() {
+            return Ok(Arc::clone(known));
+        }
+        let made = Arc::new(declaration()?);
+        Ok(Arc::clone(self.declaration.get_or_init(|| made)))
+    }
+}
+
+#[async_trait]
+impl Factory for EngineFactory {
+    async fn create(&self, config: BackendConfig) -> Result<Arc<dyn logical::Backend>, Error> {
+        let engine = self.engine(&config)?;
         Ok(Arc::new(Backend::new(
             self.declaration()?,
             Arc::new(engine),

@@ -13,7 +13,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, registry};
 
-use super::EngineFactory;
+use super::{Engine, EngineFactory};
 use crate::aws::fake::FakeAws;
 use crate::aws::{self, AccessKeyId, ClientConfig, Connector, CredentialSource, Iam, Road, Sts};
 use crate::clock::{Clock, ManualClock};
@@ -161,6 +161,17 @@ impl TestMount {
     pub(super) async fn restart_on(&mut self, system: StaticSystemView) {
         self.system = Arc::new(system);
         self.restart().await;
+    }
+
+    /// The engine of another node, on the same storage.
+    pub(super) fn another_engine(&self) -> Engine {
+        let factory = EngineFactory::new(
+            Arc::new(self.aws.clone()),
+            Arc::clone(&self.clock) as Arc<_>,
+        );
+        factory
+            .engine(&config(&self.storage, &self.system))
+            .unwrap()
     }
 
     pub(super) fn aws(&self) -> &FakeAws {
@@ -429,18 +440,21 @@ async fn start(
     system: &Arc<StaticSystemView>,
 ) -> Arc<dyn Backend> {
     let factory = EngineFactory::new(connector, Arc::clone(clock) as Arc<_>);
-    let config = BackendConfig {
-        storage: Arc::clone(storage) as Arc<_>,
-        system: Arc::clone(system) as Arc<_>,
-        backend_uuid: "11111111-2222-3333-4444-555555555555".to_owned(),
-        config: std::collections::BTreeMap::default(),
-    };
-    let backend = factory.create(config).await.unwrap();
+    let backend = factory.create(config(storage, system)).await.unwrap();
     backend
         .initialize(Arc::clone(storage) as Arc<_>)
         .await
         .unwrap();
     backend
+}
+
+fn config(storage: &Arc<InMemoryStorage>, system: &Arc<StaticSystemView>) -> BackendConfig {
+    BackendConfig {
+        storage: Arc::clone(storage) as Arc<_>,
+        system: Arc::clone(system) as Arc<_>,
+        backend_uuid: "11111111-2222-3333-4444-555555555555".to_owned(),
+        config: std::collections::BTreeMap::default(),
+    }
 }
 
 /// Fails when an answer holds a key that its path does not declare.

@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_TEMPLATE: &str = r#"{{ if (eq .Type "STS") }}{{ printf 
 /// AWS's limit of a new user's and of a role session's name.
 pub(crate) const MAX_IAM_NAME: usize = 64;
 /// AWS's limit of a federated user's name.
-const MAX_FEDERATED_NAME: usize = 32;
+pub(crate) const MAX_FEDERATED_NAME: usize = 32;
 /// How long the display name and the role's name are taken to be when a template is checked.
 const LONG_NAME: usize = 64;
 

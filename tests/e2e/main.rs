@@ -47,6 +47,7 @@ mod clusters;
 mod compatible;
 mod config_check;
 mod crashes;
+mod ended_sessions;
 mod images;
 mod incident;
 mod keyless;

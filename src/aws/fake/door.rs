@@ -8,8 +8,9 @@ use super::{FakeAws, Request};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, AssumeRole, AssumedRole,
     CallerIdentity, CertificateId, CreateUser, Error, FederatedUser, GetFederationToken,
-    GetSessionToken, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
-    SessionCredentials, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, Sts, User, UserName,
+    GetSessionToken, GroupName, Iam, MfaSerialNumber, PolicyName, RoleName,
+    ServiceSpecificCredentialId, SessionCredentials, SimulatePrincipalPolicy, Simulated,
+    SshPublicKeyId, Sts, User, UserName,
 };
 
 /// A client of both services, with its own credentials.
@@ -170,6 +171,63 @@ impl Iam for Client {
         let target = user_name.to_string();
         self.call("iam:ListUserPolicies", target, |world, caller| {
             world.list_user_policies(caller, user_name)
+        })
+        .await
+    }
+
+    async fn get_user_policy(
+        &self,
+        user_name: &UserName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Error> {
+        let target = format!("{user_name} {policy_name}");
+        self.call("iam:GetUserPolicy", target, |world, caller| {
+            world.get_user_policy(caller, user_name, policy_name)
+        })
+        .await
+    }
+
+    async fn put_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+        policy_document: &str,
+    ) -> Result<(), Error> {
+        let target = format!("{role_name} {policy_name}");
+        self.call("iam:PutRolePolicy", target, |world, caller| {
+            world.put_role_policy(caller, role_name, policy_name, policy_document)
+        })
+        .await
+    }
+
+    async fn get_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Error> {
+        let target = format!("{role_name} {policy_name}");
+        self.call("iam:GetRolePolicy", target, |world, caller| {
+            world.get_role_policy(caller, role_name, policy_name)
+        })
+        .await
+    }
+
+    async fn delete_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+    ) -> Result<(), Error> {
+        let target = format!("{role_name} {policy_name}");
+        self.call("iam:DeleteRolePolicy", target, |world, caller| {
+            world.delete_role_policy(caller, role_name, policy_name)
+        })
+        .await
+    }
+
+    async fn list_role_policies(&self, role_name: &RoleName) -> Result<Vec<PolicyName>, Error> {
+        let target = role_name.to_string();
+        self.call("iam:ListRolePolicies", target, |world, caller| {
+            world.list_role_policies(caller, role_name)
         })
         .await
     }

@@ -18,8 +18,10 @@ mod groups;
 mod http;
 mod identity_providers;
 mod journal;
+mod judgement;
 mod limit;
 mod policies;
+mod roles;
 mod scene;
 mod sessions;
 mod simulation;
@@ -235,6 +237,7 @@ impl FakeAws {
         if let Some(Fault::NotSpreadYet(age)) = fault {
             world.know_user(&caller, &request.target, age)?;
         }
+        world.judge(&caller, request.operation)?;
         rule(world, &caller)
     }
 }

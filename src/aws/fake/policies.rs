@@ -87,17 +87,11 @@ impl World {
         const QUOTA: usize = 2048;
         let policies = &mut self.user(&caller.account, user_name)?.inline_policies;
         check_document(document)?;
-        let others: usize = policies
-            .iter()
-            .filter(|(name, _)| *name != policy_name)
-            .map(|(_, document)| size(document))
-            .sum();
-        if others + size(document) > QUOTA {
+        if !put(policies, policy_name, document, QUOTA) {
             return Err(Refused::limit(format!(
                 "Maximum policy size of {QUOTA} bytes exceeded for user {user_name}"
             )));
         }
-        policies.insert(policy_name.clone(), document.to_owned());
         Ok(())
     }
 
@@ -127,6 +121,21 @@ impl World {
         Ok(user.inline_policies.keys().cloned().collect())
     }
 
+    pub(super) fn get_user_policy(
+        &mut self,
+        caller: &Caller,
+        user_name: &UserName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Refused> {
+        let user = self.user(&caller.account, user_name)?;
+        let document = user.inline_policies.get(policy_name).cloned();
+        document.ok_or_else(|| {
+            Refused::not_found(format!(
+                "The user policy with name {policy_name} cannot be found."
+            ))
+        })
+    }
+
     pub(super) fn policy_exists(&mut self, account: &str, arn: &Arn) -> bool {
         match arn.as_str().strip_prefix("arn:aws:iam::aws:policy/") {
             Some(name) => AWS_MANAGED.contains(&name),
@@ -135,8 +144,27 @@ impl World {
     }
 }
 
+/// Puts the document in the place of the one of that name, if all together keep to the quota.
+pub(super) fn put(
+    policies: &mut InlinePolicies,
+    name: &PolicyName,
+    document: &str,
+    quota: usize,
+) -> bool {
+    let others: usize = policies
+        .iter()
+        .filter(|(other, _)| *other != name)
+        .map(|(_, document)| size(document))
+        .sum();
+    let has_room = others + size(document) <= quota;
+    if has_room {
+        policies.insert(name.clone(), document.to_owned());
+    }
+    has_room
+}
+
 /// White space does not count.
-fn size(document: &str) -> usize {
+pub(super) fn size(document: &str) -> usize {
     document.chars().filter(|c| !c.is_whitespace()).count()
 }
 

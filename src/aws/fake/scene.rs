@@ -89,6 +89,10 @@ pub struct FakeRole {
     pub external_id: Option<String>,
     /// The identity tokens that its trust policy accepts; `None` trusts AWS principals only.
     pub trusted_identity: Option<FakeTrust>,
+    /// AWS's own id of it; given when it is added, if it is empty.
+    pub role_id: String,
+    /// Inline policies.
+    pub inline_policies: InlinePolicies,
 }
 
 impl Default for FakeRole {
@@ -97,6 +101,8 @@ impl Default for FakeRole {
             max_session_duration: Duration::from_hours(1),
             external_id: None,
             trusted_identity: None,
+            role_id: String::new(),
+            inline_policies: InlinePolicies::new(),
         }
     }
 }
@@ -272,12 +278,13 @@ impl FakeAws {
     }
 
     /// A role that every principal may assume.
-    pub fn add_role(&self, name: &str, role: FakeRole) -> Arn {
-        self.state()
-            .world
-            .account(&self.account)
-            .roles
-            .insert(name.to_owned(), role);
+    pub fn add_role(&self, name: &str, mut role: FakeRole) -> Arn {
+        let mut state = self.state();
+        if role.role_id.is_empty() {
+            role.role_id = state.world.next_id("AROA", 17);
+        }
+        let roles = &mut state.world.account(&self.account).roles;
+        roles.insert(name.to_owned(), role);
         self.arn("iam", &format!("role/{name}"))
     }
 
@@ -296,6 +303,19 @@ impl FakeAws {
                     keys: keys.map(ToOwned::to_owned),
                 },
             );
+    }
+
+    /// Changes a role behind everybody's back.
+    pub fn change_role(&self, name: &str, change: impl FnOnce(&mut FakeRole)) {
+        let mut state = self.state();
+        let roles = &mut state.world.account(&self.account).roles;
+        change(roles.get_mut(name).expect("the role exists"));
+    }
+
+    /// Removes a role with everything in it.
+    pub fn remove_role(&self, name: &str) {
+        let removed = self.state().world.account(&self.account).roles.remove(name);
+        assert!(removed.is_some(), "no role {name}");
     }
 
     /// What a client finds that is told to look around itself; nothing at first.
@@ -361,6 +381,34 @@ impl FakeAws {
         };
         let caller: Option<Caller> = self.state().world.authenticate(&proof, Service::Sts).ok();
         caller.map(|caller| Arn::from_aws(caller.arn))
+    }
+
+    /// A role.
+    pub fn role(&self, name: &str) -> Option<FakeRole> {
+        let mut state = self.state();
+        let roles = &state.world.account(&self.account).roles;
+        roles.get(name).cloned()
+    }
+
+    /// Whether whoever has these credentials may do this now, such as `s3:GetObject`: whether AWS
+    /// accepts them, and no policy denies it.
+    pub fn lets(
+        &self,
+        action: &str,
+        access_key_id: &str,
+        secret: &str,
+        token: Option<&str>,
+    ) -> bool {
+        let proof = Proof {
+            access_key_id: AccessKeyId::from_aws(access_key_id),
+            secret_access_key: secret.into(),
+            session_token: token.map(SecretString::from),
+        };
+        let mut state = self.state();
+        let world = &mut state.world;
+        world
+            .authenticate(&proof, Service::Sts)
+            .is_ok_and(|caller| world.judge(&caller, action).is_ok())
     }
 
     /// Every session that STS opened, by access key id, which is the order of time.

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::policies::check_document;
 use super::scene::{FakeRole, FakeSession};
 use super::users::check_tags;
-use super::world::{Caller, Principal, Refused, Session, World};
+use super::world::{Caller, Holder, Principal, Refused, Session, SessionTerms, World};
 use crate::aws::{
     AccessKeyId, Arn, AssumeRole, AssumedRole, CallerIdentity, FederatedUser, GetFederationToken,
     GetSessionToken, RoleSessionName, SessionCredentials, Tag, UserName,
@@ -79,8 +79,10 @@ impl World {
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
-        let session_caller = self.role_session(&request.role_arn, &request.role_session_name);
+        let session_caller =
+            Self::role_session(&request.role_arn, &role, &request.role_session_name);
         let arn = Arn::from_aws(&session_caller.arn);
+        let assumed_role_id = session_caller.user_id.clone();
         let credentials = self.open_session(
             session_caller,
             asked,
@@ -92,7 +94,11 @@ impl World {
                 source_identity: request.source_identity,
             },
         );
-        Ok(AssumedRole { credentials, arn })
+        Ok(AssumedRole {
+            credentials,
+            arn,
+            assumed_role_id,
+        })
     }
 
     pub(super) fn assume_role_with_web_identity(
@@ -108,9 +114,10 @@ impl World {
             .ok_or_else(|| not_trusted(caller, OPERATION, role_arn))?;
         let trust = role
             .trusted_identity
+            .as_ref()
             .ok_or_else(|| not_trusted(caller, OPERATION, role_arn))?;
-        self.check_identity_token(role_arn.account(), &trust, token)?;
-        let session_caller = self.role_session(role_arn, name);
+        self.check_identity_token(role_arn.account(), trust, token)?;
+        let session_caller = Self::role_session(role_arn, &role, name);
         Ok(self.open_session(session_caller, HOUR, Asked::default()))
     }
 
@@ -134,7 +141,10 @@ impl World {
             arn: arn.to_string(),
             user_id: format!("{}:{}", caller.account, request.name),
             principal: Principal::FederatedUser,
+            holder: caller.holder.clone(),
+            session: None,
         };
+        let federated_user_id = session_caller.user_id.clone();
         let credentials = self.open_session(
             session_caller,
             asked,
@@ -145,7 +155,11 @@ impl World {
                 ..Asked::default()
             },
         );
-        Ok(FederatedUser { credentials, arn })
+        Ok(FederatedUser {
+            credentials,
+            arn,
+            federated_user_id,
+        })
     }
 
     pub(super) fn get_session_token(
@@ -202,24 +216,31 @@ impl World {
         account.roles.get(name).cloned()
     }
 
-    fn role_session(&mut self, role_arn: &Arn, name: &RoleSessionName) -> Caller {
+    fn role_session(role_arn: &Arn, role: &FakeRole, name: &RoleSessionName) -> Caller {
         let account = role_arn.account();
         // The ARN of a session leaves out the role's path.
-        let role = role_arn.resource().rsplit('/').next().unwrap_or_default();
+        let path = role_arn.resource().trim_start_matches("role/");
+        let last = path.rsplit('/').next().unwrap_or_default();
         Caller {
             account: account.to_owned(),
-            arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{name}"),
-            user_id: format!("{}:{name}", self.next_id("AROA", 17)),
+            arn: format!("arn:aws:sts::{account}:assumed-role/{last}/{name}"),
+            user_id: format!("{}:{name}", role.role_id),
             principal: Principal::AssumedRole,
+            holder: Some(Holder::Role(path.to_owned())),
+            session: None,
         }
     }
 
     fn open_session(
         &mut self,
-        caller: Caller,
+        mut caller: Caller,
         duration: Duration,
         asked: Asked,
     ) -> SessionCredentials {
+        caller.session = Some(SessionTerms {
+            issued_at: self.now(),
+            policy: asked.policy.clone(),
+        });
         let access_key_id = AccessKeyId::from_aws(self.next_id("ASIA", 16));
         let secret_access_key = self.next_secret(40);
         let session_token = self.next_secret(120);

@@ -68,6 +68,25 @@ pub(super) struct Caller {
     pub(super) arn: String,
     pub(super) user_id: String,
     pub(super) principal: Principal,
+    /// Whose policies say what it may do.
+    pub(super) holder: Option<Holder>,
+    /// What a session was opened with, beside the policies of its holder.
+    pub(super) session: Option<SessionTerms>,
+}
+
+/// Somebody in the account of a [`Caller`] who has policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    User(String),
+    /// With its path, without the first slash.
+    Role(String),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SessionTerms {
+    /// `aws:TokenIssueTime`.
+    pub(super) issued_at: OffsetDateTime,
+    pub(super) policy: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +203,8 @@ impl Caller {
             arn: "anonymous".to_owned(),
             user_id: String::new(),
             principal: Principal::Anonymous,
+            holder: None,
+            session: None,
         }
     }
 
@@ -193,6 +214,8 @@ impl Caller {
             arn: format!("arn:aws:iam::{account}:root"),
             user_id: account.to_owned(),
             principal: Principal::AccountRoot,
+            holder: None,
+            session: None,
         }
     }
 
@@ -204,6 +227,8 @@ impl Caller {
             principal: Principal::User {
                 name: user.user_name.to_string(),
             },
+            holder: Some(Holder::User(user.user_name.to_string())),
+            session: None,
         }
     }
 }

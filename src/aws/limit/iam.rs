@@ -14,7 +14,7 @@ use super::request::{Asks, Phase, Request};
 use super::{nobody_waits, out_of_time, unanswered};
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
-    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, Road,
+    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, Road, RoleName,
     ServiceSpecificCredentialId, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, User,
     UserName,
 };
@@ -29,7 +29,8 @@ const TELLING_REFUSALS: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// Whether a call ends an access key, or finds one that must end: such calls come before all others.
+/// Whether a call ends an access key or a session, or finds one that must end: such calls come before
+/// all others.
 type Kills = bool;
 const KILLS: Kills = true;
 const SPARES: Kills = false;
@@ -260,6 +261,12 @@ limited! {
     list_attached_group_policies, "iam:ListAttachedGroupPolicies", SPARES, (group: &GroupName) -> Vec<Arn>;
     list_group_policies, "iam:ListGroupPolicies", SPARES, (group: &GroupName) -> Vec<PolicyName>;
     get_group_policy, "iam:GetGroupPolicy", SPARES, (group: &GroupName, policy: &PolicyName) -> String;
+    get_user_policy, "iam:GetUserPolicy", KILLS, (user_name: &UserName, policy: &PolicyName) -> String;
+    put_role_policy, "iam:PutRolePolicy", KILLS,
+        (role: &RoleName, policy: &PolicyName, document: &str) -> ();
+    get_role_policy, "iam:GetRolePolicy", KILLS, (role: &RoleName, policy: &PolicyName) -> String;
+    delete_role_policy, "iam:DeleteRolePolicy", SPARES, (role: &RoleName, policy: &PolicyName) -> ();
+    list_role_policies, "iam:ListRolePolicies", KILLS, (role: &RoleName) -> Vec<PolicyName>;
     delete_login_profile, "iam:DeleteLoginProfile", SPARES, (user_name: &UserName) -> ();
     list_mfa_devices, "iam:ListMFADevices", SPARES, (user_name: &UserName) -> Vec<MfaSerialNumber>;
     deactivate_mfa_device, "iam:DeactivateMFADevice", SPARES,

@@ -13,8 +13,9 @@ use super::simulation;
 use super::sts::moment;
 use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, CertificateId, CreateUser,
-    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, ServiceSpecificCredentialId,
-    SimulatePrincipalPolicy, Simulated, SshPublicKeyId, Tag, User, UserName,
+    Error, ErrorKind, GroupName, Iam, MfaSerialNumber, PolicyName, RoleName,
+    ServiceSpecificCredentialId, SimulatePrincipalPolicy, Simulated, SshPublicKeyId, Tag, User,
+    UserName,
 };
 
 /// The longest page that IAM gives.
@@ -364,15 +365,90 @@ impl Iam for SdkIam {
             .group_name(group_name.as_str())
             .policy_name(policy_name.as_str())
             .send();
-        // AWS writes a space as %20 and a plus as %2B; others write it as forms are written.
-        let document = call(&self.calls, OPERATION, sent)
-            .await?
-            .policy_document
-            .replace('+', " ");
-        percent_decode_str(&document)
-            .decode_utf8()
-            .map(Into::into)
-            .map_err(|_| incomplete(OPERATION, "readable policy document"))
+        let answer = call(&self.calls, OPERATION, sent).await?;
+        decoded(OPERATION, &answer.policy_document)
+    }
+
+    async fn get_user_policy(
+        &self,
+        user_name: &UserName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Error> {
+        const OPERATION: &str = "iam:GetUserPolicy";
+        let sent = self
+            .client
+            .get_user_policy()
+            .user_name(user_name.as_str())
+            .policy_name(policy_name.as_str())
+            .send();
+        let answer = call(&self.calls, OPERATION, sent).await?;
+        decoded(OPERATION, &answer.policy_document)
+    }
+
+    async fn put_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+        policy_document: &str,
+    ) -> Result<(), Error> {
+        let sent = self
+            .client
+            .put_role_policy()
+            .role_name(role_name.as_str())
+            .policy_name(policy_name.as_str())
+            .policy_document(policy_document)
+            .send();
+        call(&self.calls, "iam:PutRolePolicy", sent)
+            .await
+            .map(|_| ())
+    }
+
+    async fn get_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+    ) -> Result<String, Error> {
+        const OPERATION: &str = "iam:GetRolePolicy";
+        let sent = self
+            .client
+            .get_role_policy()
+            .role_name(role_name.as_str())
+            .policy_name(policy_name.as_str())
+            .send();
+        let answer = call(&self.calls, OPERATION, sent).await?;
+        decoded(OPERATION, &answer.policy_document)
+    }
+
+    async fn delete_role_policy(
+        &self,
+        role_name: &RoleName,
+        policy_name: &PolicyName,
+    ) -> Result<(), Error> {
+        let sent = self
+            .client
+            .delete_role_policy()
+            .role_name(role_name.as_str())
+            .policy_name(policy_name.as_str())
+            .send();
+        call(&self.calls, "iam:DeleteRolePolicy", sent)
+            .await
+            .map(|_| ())
+    }
+
+    async fn list_role_policies(&self, role_name: &RoleName) -> Result<Vec<PolicyName>, Error> {
+        let pages = self
+            .client
+            .list_role_policies()
+            .role_name(role_name.as_str())
+            .into_paginator()
+            .page_size(PAGE);
+        let items = call(
+            &self.calls,
+            "iam:ListRolePolicies",
+            pages.items().send().try_collect(),
+        )
+        .await?;
+        Ok(items.into_iter().map(PolicyName::from_aws).collect())
     }
 
     async fn delete_login_profile(&self, user_name: &UserName) -> Result<(), Error> {
@@ -590,4 +666,13 @@ fn attached(policies: Vec<AttachedPolicy>) -> Vec<Arn> {
         .filter_map(|policy| policy.policy_arn)
         .map(Arn::from_aws)
         .collect()
+}
+
+/// The text of a policy document. AWS writes a space as %20 and a plus as %2B; others write it as
+/// forms are written.
+fn decoded(operation: &'static str, document: &str) -> Result<String, Error> {
+    percent_decode_str(&document.replace('+', " "))
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| incomplete(operation, "readable policy document"))
 }

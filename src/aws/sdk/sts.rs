@@ -89,9 +89,13 @@ impl Sts for SdkSts {
         let answer = call(&self.calls, OPERATION, sent).await?;
         // Services that are compatible leave it empty, or out.
         let user = answer.assumed_role_user;
+        let (id, arn) = user
+            .map(|user| (user.assumed_role_id, user.arn))
+            .unwrap_or_default();
         Ok(AssumedRole {
             credentials: session(OPERATION, answer.credentials)?,
-            arn: Arn::from_aws(user.map(|user| user.arn).unwrap_or_default()),
+            arn: Arn::from_aws(arn),
+            assumed_role_id: id,
         })
     }
 
@@ -116,6 +120,7 @@ impl Sts for SdkSts {
         Ok(FederatedUser {
             credentials: session(OPERATION, answer.credentials)?,
             arn: Arn::from_aws(user.arn),
+            federated_user_id: user.federated_user_id,
         })
     }
 

@@ -8,8 +8,8 @@ mod sts;
 pub use iam::{AccessKey, AccessKeyMetadata, AccessKeyStatus, CreateUser, Tag, User};
 pub use names::{
     AccessKeyId, CertificateId, ExternalId, FederatedUserName, GroupName, InvalidName,
-    MfaSerialNumber, PolicyName, RoleSessionName, ServiceSpecificCredentialId, SshPublicKeyId,
-    UserName,
+    MfaSerialNumber, PolicyName, RoleName, RoleSessionName, ServiceSpecificCredentialId,
+    SshPublicKeyId, UserName,
 };
 pub use simulation::{ContextEntry, Decision, SimulatePrincipalPolicy, Simulated};
 pub use sts::{

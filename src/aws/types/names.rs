@@ -90,6 +90,11 @@ name! {
 }
 
 name! {
+    /// The name of an AWS role (`roleNameType`).
+    RoleName, "role name", 1..=64, NAME
+}
+
+name! {
     /// The name of an inline policy (`policyNameType`).
     PolicyName, "policy name", 1..=128, NAME
 }

@@ -70,6 +70,8 @@ pub struct AssumedRole {
     pub credentials: SessionCredentials,
     /// `arn:aws:sts::account:assumed-role/role/session`.
     pub arn: Arn,
+    /// `AROA…:session`, which conditions call `aws:userid`; empty where a service does not tell.
+    pub assumed_role_id: String,
 }
 
 /// What `sts:GetFederationToken` is asked for.
@@ -107,6 +109,8 @@ pub struct FederatedUser {
     pub credentials: SessionCredentials,
     /// `arn:aws:sts::account:federated-user/name`.
     pub arn: Arn,
+    /// `account:name`, which conditions call `aws:userid`; empty where a service does not tell.
+    pub federated_user_id: String,
 }
 
 /// What `sts:GetSessionToken` is asked for.

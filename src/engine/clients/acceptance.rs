@@ -16,8 +16,8 @@ use crate::aws::{
     AccessKey, AccessKeyId, AccessKeyMetadata, AccessKeyStatus, Arn, AssumeRole, AssumedRole,
     CallerIdentity, CertificateId, ClientConfig, Connector, CreateUser, Error, ErrorKind,
     FederatedUser, GetFederationToken, GetSessionToken, GroupName, Iam, MfaSerialNumber,
-    PolicyName, Road, ServiceSpecificCredentialId, SessionCredentials, SimulatePrincipalPolicy,
-    Simulated, SshPublicKeyId, Sts, User, UserName,
+    PolicyName, Road, RoleName, ServiceSpecificCredentialId, SessionCredentials,
+    SimulatePrincipalPolicy, Simulated, SshPublicKeyId, Sts, User, UserName,
 };
 
 /// How long after a key came into use a front end may not know it yet. Before it did, others knew
@@ -174,6 +174,11 @@ watched! {
     list_attached_group_policies(group: &GroupName) -> Vec<Arn>;
     list_group_policies(group: &GroupName) -> Vec<PolicyName>;
     get_group_policy(group: &GroupName, policy: &PolicyName) -> String;
+    get_user_policy(name: &UserName, policy: &PolicyName) -> String;
+    put_role_policy(role: &RoleName, policy: &PolicyName, document: &str) -> ();
+    get_role_policy(role: &RoleName, policy: &PolicyName) -> String;
+    delete_role_policy(role: &RoleName, policy: &PolicyName) -> ();
+    list_role_policies(role: &RoleName) -> Vec<PolicyName>;
     delete_login_profile(name: &UserName) -> ();
     list_mfa_devices(name: &UserName) -> Vec<MfaSerialNumber>;
     deactivate_mfa_device(name: &UserName, serial: &MfaSerialNumber) -> ();

@@ -41,16 +41,21 @@ impl Connected {
         user: &str,
         caller: &Caller,
     ) -> Result<(), Error> {
+        match self.other_account(account, caller).await {
+            Some(ours) => Err(Error::internal(format!(
+                "IAM user {user} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}: write credentials of account {account} to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Our account, if that is certainly another one. Where one of the two is not known (empty), they
+    /// are taken to be the same.
+    pub(crate) async fn other_account(&self, account: &str, caller: &Caller) -> Option<String> {
         if account.is_empty() {
-            return Ok(());
+            return None;
         }
-        match self.account(caller).await {
-            Some(ours) if ours != account && !self.is_served_as(account, caller).await => {
-                Err(Error::internal(format!(
-                    "IAM user {user} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}: write credentials of account {account} to config/root for as long as its users live, or delete the user there (`lease revoke -force` then ends its lease)"
-                )))
-            }
-            _ => Ok(()),
-        }
+        let ours = self.account(caller).await?;
+        (ours != account && !self.is_served_as(account, caller).await).then_some(ours)
     }
 }

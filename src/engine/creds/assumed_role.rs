@@ -6,6 +6,7 @@ use super::refusal::refused;
 use super::session::{Lifetime, Session};
 use crate::aws::{Arn, AssumeRole, RoleSessionName};
 use crate::engine::clients::Connected;
+use crate::engine::sessions::{self, Holder, Opened};
 use crate::engine::{Engine, roles, usernames};
 use crate::logical::{Error, Request, Response};
 
@@ -24,7 +25,11 @@ pub(super) async fn generate(
         ));
     }
     let clients = engine.clients.get(storage).await?;
-    let name = session_name(engine, &clients, asked)?;
+    let holder = holder(&clients, request, asked, &role_arn).await?;
+    let mut name = session_name(engine, &clients, asked)?;
+    if holder.is_some() {
+        name = alone(&name)?;
+    }
     let warnings = Vec::from_iter(other_name(asked, &name));
     let lifetime = Lifetime::of(engine, asked).await?;
     let sts = clients.sts(&request.caller).await?;
@@ -39,14 +44,51 @@ pub(super) async fn generate(
         })
         .await
         .map_err(|error| refused("Error assuming role", &error, asked, &lifetime))?;
+    let issued = match &holder {
+        Some(holder) => {
+            let opened = Opened {
+                holder,
+                user_id: &assumed.assumed_role_id,
+                arn: &assumed.arn,
+                credentials: &assumed.credentials,
+                duration: lifetime.duration,
+                role: asked.role_name.as_str(),
+                revoke_older: asked.role.revoke_older_sessions,
+            };
+            Some(sessions::register(request, engine.clock.now(), opened).await?)
+        }
+        None => None,
+    };
     let session = Session {
+        issued,
         credentials: assumed.credentials,
         arn: Some(assumed.arn),
         username: Some(name.to_string()),
         policy: Some(role_arn.to_string()),
         warnings,
     };
-    Ok(session.into_response(engine, &lifetime))
+    session.into_response(engine, &lifetime)
+}
+
+/// The AWS role as the one whose policies end the session, if it is to be one that can be ended.
+async fn holder(
+    clients: &Connected,
+    request: &Request,
+    asked: &Asked,
+    role_arn: &Arn,
+) -> Result<Option<Holder>, Error> {
+    if !asked.role.revocable_sessions {
+        return Ok(None);
+    }
+    let holder = Holder::of(role_arn.as_str())?;
+    holder.must_be_ours(clients, &request.caller).await?;
+    Ok(Some(holder))
+}
+
+/// What no other session is called.
+fn alone(name: &RoleSessionName) -> Result<RoleSessionName, Error> {
+    let alone = sessions::alone(name.as_str(), usernames::MAX_IAM_NAME)?;
+    RoleSessionName::new(alone).map_err(|error| Error::internal(error.to_string()))
 }
 
 /// The AWS role: the request's, if the role of ours allows it, else the only one that it has.
@@ -96,9 +138,14 @@ fn session_name(
 fn other_name(asked: &Asked, name: &RoleSessionName) -> Option<String> {
     let wished = &asked.role_session_name;
     (!wished.is_empty() && wished != name.as_str()).then(|| {
-        format!(
-            "role_session_name is {name} in AWS: it takes at most {} letters, digits and _+=,.@- there",
-            usernames::MAX_IAM_NAME
-        )
+        let reason = if asked.role.revocable_sessions {
+            "no other session is called so, and this one can be ended alone".to_owned()
+        } else {
+            format!(
+                "it takes at most {} letters, digits and _+=,.@- there",
+                usernames::MAX_IAM_NAME
+            )
+        };
+        format!("role_session_name is {name} in AWS: {reason}")
     })
 }

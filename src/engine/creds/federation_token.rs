@@ -4,8 +4,10 @@ use super::Asked;
 use super::group_policies::SessionPolicies;
 use super::refusal::refused;
 use super::session::{Lifetime, Session};
-use crate::aws::GetFederationToken;
-use crate::engine::Engine;
+use crate::aws::{FederatedUserName, GetFederationToken};
+use crate::engine::clients::Connected;
+use crate::engine::sessions::{self, Holder, Opened};
+use crate::engine::{Engine, usernames};
 use crate::logical::{Error, Request, Response};
 
 pub(super) async fn generate(
@@ -29,6 +31,11 @@ pub(super) async fn generate(
     let clients = engine.clients.get(storage).await?;
     let name = clients.names.federated_user(&*engine.clock)?;
     let lifetime = Lifetime::of(engine, asked).await?;
+    let holder = own_user(&clients, request, asked).await?;
+    let name = match &holder {
+        Some(_) => alone(&name)?,
+        None => name,
+    };
     let sts = clients.sts(&request.caller).await?;
     let document = policies.document.clone();
     let federated = sts
@@ -40,12 +47,52 @@ pub(super) async fn generate(
         })
         .await
         .map_err(|error| refused("Error generating STS keys", &error, asked, &lifetime))?;
+    let issued = match &holder {
+        Some(holder) => {
+            let opened = Opened {
+                holder,
+                user_id: &federated.federated_user_id,
+                arn: &federated.arn,
+                credentials: &federated.credentials,
+                duration: lifetime.duration,
+                role: asked.role_name.as_str(),
+                revoke_older: asked.role.revoke_older_sessions,
+            };
+            Some(sessions::register(request, engine.clock.now(), opened).await?)
+        }
+        None => None,
+    };
     let session = Session {
+        issued,
         credentials: federated.credentials,
         arn: Some(federated.arn),
         username: Some(name.to_string()),
         policy: Some(document.unwrap_or_default()),
         warnings: Vec::new(),
     };
-    Ok(session.into_response(engine, &lifetime))
+    session.into_response(engine, &lifetime)
+}
+
+/// The engine's own user, whose policies are those of the session, if that is to be one that can be
+/// ended.
+async fn own_user(
+    clients: &Connected,
+    request: &Request,
+    asked: &Asked,
+) -> Result<Option<Holder>, Error> {
+    if !asked.role.revocable_sessions {
+        return Ok(None);
+    }
+    let identity = clients.caller(&request.caller).await.ok_or_else(|| {
+        Error::invalid(format!(
+            "role {:?}: AWS does not tell to which user the credentials of this engine belong, on which revocable_sessions would need a policy: try again, or set revocable_sessions=false",
+            asked.role_name.as_str()
+        ))
+    })?;
+    Holder::of(identity.arn.as_str()).map(Some)
+}
+
+fn alone(name: &FederatedUserName) -> Result<FederatedUserName, Error> {
+    let alone = sessions::alone(name.as_str(), usernames::MAX_FEDERATED_NAME)?;
+    FederatedUserName::new(alone).map_err(|error| Error::internal(error.to_string()))
 }

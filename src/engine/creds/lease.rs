@@ -13,6 +13,7 @@ use crate::engine::clients::Connected;
 use crate::engine::config_lease::LeaseConfig;
 use crate::engine::iam_user_removal::{Attached, Removal, remove_all, remove_known};
 use crate::engine::issued::{self, IssuedUser, condemn};
+use crate::engine::sessions::{self, IssuedSession};
 use crate::framework::{Answer, SecretType, leased_response, wal};
 use crate::logical::{Error, JsonObject, LeaseOptions, Request, Response, Secret, Storage};
 
@@ -62,25 +63,29 @@ pub(super) fn of_user(
     Ok(leased_response(ACCESS_KEYS, data, internal_data, options))
 }
 
-/// The leased answer of a session of STS, which ends by itself.
+/// The leased answer of a session of STS, which ends by itself; `session` if it can be ended before.
 pub(super) fn of_session(
     data: JsonObject,
     username: Option<&str>,
     policy: Option<&str>,
+    session: Option<&IssuedSession>,
     ttl: Duration,
-) -> Response {
+) -> Result<Response, Error> {
     let mut internal_data = JsonObject::from_iter([("is_sts".to_owned(), Value::from(true))]);
     for (key, value) in [("username", username), ("policy", policy)] {
         if let Some(value) = value {
             internal_data.insert(key.to_owned(), Value::from(value));
         }
     }
+    if let Some(session) = session {
+        session.keep_in_lease(&mut internal_data)?;
+    }
     let options = LeaseOptions {
         ttl,
         renewable: false,
         ..LeaseOptions::default()
     };
-    leased_response(ACCESS_KEYS, data, internal_data, options)
+    Ok(leased_response(ACCESS_KEYS, data, internal_data, options))
 }
 
 impl UserLease {
@@ -146,6 +151,11 @@ async fn renew(engine: Arc<Engine>, request: Request, mut secret: Secret) -> Ans
 }
 
 async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer {
+    if let Some(session) = IssuedSession::of_lease(&secret.internal_data)? {
+        let storage = &*request.storage;
+        sessions::end(&engine, storage, &request.caller, &session).await?;
+        return Ok(None);
+    }
     let Some(ending) = Ending::of(&engine, &request, &secret).await? else {
         return Ok(None);
     };
@@ -169,7 +179,8 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     Ok(None)
 }
 
-/// The host does not know the lease, so what cannot be removed now must be in the WAL.
+/// The host does not know the lease, so what cannot be removed now must be in the WAL. A session whose
+/// credentials nobody got ends by itself.
 async fn abandon(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer {
     let storage = &*request.storage;
     let Some(ending) = Ending::of(&engine, &request, &secret).await? else {

@@ -116,7 +116,8 @@ pub(super) fn path() -> Path<Engine> {
             description: "Every read gives new credentials with a lease of their own. An IAM user's \
                 lease has the times of config/lease, which win over those that the mount is tuned \
                 to, and the mount's where there are none. Revoking the lease removes an IAM user at once, with its key and all that is attached to it; \
-                sessions of STS cannot be called back and end by themselves. AWS needs some \
+                sessions of STS end by themselves, and with their lease if the role has \
+                revocable_sessions=true. AWS needs some \
                 seconds until a new IAM user's key works everywhere. Both prefixes do the same, \
                 but for roles from before credential_type.",
             operation_suffix: "",

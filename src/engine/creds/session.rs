@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::{Asked, DEFAULT_TTL, lease};
 use crate::aws::{Arn, SessionCredentials};
 use crate::engine::Engine;
+use crate::engine::sessions::IssuedSession;
 use crate::go_duration::GoDuration;
 use crate::logical::{Error, HostError, JsonObject, Response};
 use crate::secret::ExposeSecret;
@@ -108,14 +109,20 @@ pub(super) struct Session {
     /// What the Go engines keep as `policy` in the lease, beside the name; nothing of a
     /// `session_token`.
     pub(super) policy: Option<String>,
+    /// What the register has of one that can be ended.
+    pub(super) issued: Option<IssuedSession>,
     /// For the client, beside those of the lifetime.
     pub(super) warnings: Vec<String>,
 }
 
 impl Session {
-    /// The leased answer. The lease cannot be renewed, and revoking it ends nothing at AWS, yet
-    /// clients see from it when to come back.
-    pub(super) fn into_response(self, engine: &Engine, lifetime: &Lifetime) -> Response {
+    /// The leased answer. The lease cannot be renewed, and revoking it ends nothing at AWS unless the
+    /// session can be ended, yet clients see from it when to come back.
+    pub(super) fn into_response(
+        self,
+        engine: &Engine,
+        lifetime: &Lifetime,
+    ) -> Result<Response, Error> {
         let credentials = &self.credentials;
         let left = credentials.expiration - engine.clock.now();
         let left = plausible(left, lifetime.duration);
@@ -141,11 +148,16 @@ impl Session {
             .map(|(key, value)| (key.to_owned(), value)),
         );
         let username = self.policy.is_some().then_some(self.username).flatten();
-        let mut response =
-            lease::of_session(data, username.as_deref(), self.policy.as_deref(), left);
+        let mut response = lease::of_session(
+            data,
+            username.as_deref(),
+            self.policy.as_deref(),
+            self.issued.as_ref(),
+            left,
+        )?;
         response.warnings = self.warnings;
         response.warnings.extend(lifetime.warning());
-        response
+        Ok(response)
     }
 }
 

@@ -41,9 +41,11 @@ pub(super) async fn generate(
         username: arn.as_ref().and_then(user_name),
         arn,
         policy: None,
+        // Nothing tells it from the engine's own user.
+        issued: None,
         warnings: Vec::new(),
     };
-    Ok(session.into_response(engine, &lifetime))
+    session.into_response(engine, &lifetime)
 }
 
 /// The last part of `user/path/name`.

@@ -1,4 +1,5 @@
-//! `issued/`: who has credentials of an IAM user, and the end of one whatever became of its lease.
+//! `issued/`: who has an IAM user's credentials or a session that can be ended, and the end of one
+//! whatever became of its lease.
 
 use std::sync::Arc;
 
@@ -14,13 +15,15 @@ use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, UserName};
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::roles;
+use crate::engine::sessions::{self, IssuedSession};
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
-use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage};
+use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage, StorageError};
 
 const NAME: Field<String> =
-    Field::new("name", "Name of the IAM user, or the id of its access key.")
+    Field::new("name", "Name of the IAM user, or the id of the access key.")
         .label("User name or access key id");
 const AFTER: Field<String> = Field::new(
     "after",
@@ -40,11 +43,15 @@ const TOLD: usize = 100;
 const READS_AT_A_TIME: usize = 32;
 
 const RESPONSE: &[ResponseField] = &[
-    ResponseField::new("username", FieldType::String, "Name of the IAM user"),
+    ResponseField::new(
+        "username",
+        FieldType::String,
+        "Name of the IAM user or of the session",
+    ),
     ResponseField::new(
         "access_key",
         FieldType::String,
-        "Id of its access key; empty while the user is made",
+        "Id of the access key; empty while a user is made",
     ),
     ResponseField::new("role", FieldType::String, "Role that gave it"),
     ResponseField::new(
@@ -57,12 +64,17 @@ const RESPONSE: &[ResponseField] = &[
         FieldType::String,
         "Entity of the token that asked; empty if it has none",
     ),
-    ResponseField::new("account", FieldType::String, "AWS account of the user"),
+    ResponseField::new("account", FieldType::String, "AWS account"),
+    ResponseField::new(
+        "arn",
+        FieldType::String,
+        "ARN of the session; missing for an IAM user",
+    ),
     ResponseField::new("issued_at", FieldType::Time, "When it was asked for"),
     ResponseField::new(
         "expires_at",
         FieldType::Time,
-        "Until when its lease can live, if nobody renews it",
+        "Until when its lease can live, if nobody renews it; the end of a session",
     ),
 ];
 
@@ -70,7 +82,7 @@ const LIST_RESPONSE: &[ResponseField] = &[
     ResponseField::new(
         "keys",
         FieldType::CommaStringSlice,
-        "Names of the IAM users, in alphabetical order",
+        "Names of the IAM users and access keys of the sessions, in alphabetical order",
     ),
     ResponseField::new(
         "key_info",
@@ -91,10 +103,11 @@ pub(in crate::engine) fn path() -> Path<Engine> {
             read,
         )
         .docs(PathDocs {
-            synopsis: "Tell who has an IAM user's credentials, and until when.",
+            synopsis: "Tell who has an IAM user's credentials or a session, and until when.",
             description: "By the name of an IAM user that was made for a lease, or by the id of its \
                 access key: the role, the token that asked, when, and until when the lease can \
-                live. Sessions of STS are not in it.",
+                live. The same of a session of STS, by the id of its access key, if its role had \
+                revocable_sessions=true; other sessions are not in it.",
             operation_suffix: "issued-user",
         })
 }
@@ -112,9 +125,10 @@ pub(in crate::engine) fn list_path() -> Path<Engine> {
             list,
         )
         .docs(PathDocs {
-            synopsis: "List the IAM users that were made for leases.",
-            description: "The names of all IAM users that live for a lease, in alphabetical order, \
-                in pages if limit is set. Sessions of STS are not in it.",
+            synopsis: "List the IAM users that were made for leases, and sessions that can be ended.",
+            description: "The names of all IAM users that live for a lease, and the access keys of \
+                sessions of STS whose role had revocable_sessions=true, in alphabetical order, in \
+                pages if limit is set. Other sessions are not in it.",
             operation_suffix: "issued-users",
         })
 }
@@ -132,9 +146,12 @@ pub(in crate::engine) fn revoke_path() -> Path<Engine> {
             revoke,
         )
         .docs(PathDocs {
-            synopsis: "End an IAM user and its access key now, whatever became of the lease.",
+            synopsis: "End an IAM user and its access key, or a session, now, whatever became of the lease.",
             description: "By the name of an IAM user that was made for a lease, or by the id of its \
-                access key. The user goes with its key and all that is attached to it. What AWS \
+                access key. The user goes with its key and all that is attached to it. A session of \
+                STS whose role had revocable_sessions=true, by the id of its access key: a policy \
+                denies everything to it, on which AWS acts within seconds, sometimes minutes; what \
+                its holder opened from it in other AWS roles lives on. What AWS \
                 does not do now is tried again each minute. The lease stays in the server's list \
                 until it is over or revoked, which then succeeds.",
             operation_suffix: "issued-user",
@@ -147,6 +164,7 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0);
     let after = data.value(&AFTER);
     let mut names = request.storage.list(PREFIX).await?;
+    names.extend(request.storage.list(sessions::PREFIX).await?);
     names.retain(|name| *name > after);
     names.sort_unstable();
     names.truncate(limit.unwrap_or(usize::MAX));
@@ -154,11 +172,14 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     if limit.is_some_and(|limit| limit <= TOLD) {
         let storage = &*request.storage;
         let mut records = stream::iter(names.clone())
-            .map(|name| async move { IssuedUser::named(storage, &name).await })
+            .map(|name| async move {
+                let found = Found::named(storage, &name).await;
+                found.map(|found| Some((name, found?)))
+            })
             .buffer_unordered(READS_AT_A_TIME);
         while let Some(record) = records.next().await {
-            if let Some((user, record)) = record? {
-                info.insert(user.to_string(), Value::Object(shown(&user, &record)));
+            if let Some((name, found)) = record? {
+                info.insert(name, Value::Object(found.shown()));
             }
         }
     }
@@ -171,16 +192,20 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
 
 async fn read(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let found = find(&*request.storage, &request.caller, &data.value(&NAME)).await?;
-    Ok(found.map(|(user, record)| Response::data(shown(&user, &record))))
+    Ok(found.map(|found| Response::data(found.shown())))
 }
 
 async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
     let (engine, storage) = (&*engine, &*request.storage);
     let name = data.value(&NAME);
-    let Some((user, record)) = find(storage, &request.caller, &name).await? else {
-        return Err(Error::invalid(format!(
-            "no IAM user that this mount made for a lease has the name or the access key {name:?}: list issued/ for those that live (a session of STS is not among them and ends by itself)"
-        )));
+    let (user, record) = match find(storage, &request.caller, &name).await? {
+        Some(Found::User(user, record)) => (user, *record),
+        Some(Found::Session(session)) => return end(engine, &request, &session).await,
+        None => {
+            return Err(Error::invalid(format!(
+                "no IAM user that this mount made for a lease has the name or the access key {name:?}, nor is it the access key of a session that can be ended: list issued/ for those that live (a session of a role without revocable_sessions is not among them and ends by itself)"
+            )));
+        }
     };
     // From here on it goes, whether AWS answers now or not.
     let entry = condemn(engine, storage, &user, &record).await?;
@@ -205,13 +230,43 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
     Ok(Some(response))
 }
 
-/// By the user's name, or else by its access key, for which all records are read.
-async fn find(
-    storage: &dyn Storage,
-    caller: &Caller,
-    name: &str,
-) -> Result<Option<(UserName, IssuedUser)>, Error> {
-    if let Some(found) = IssuedUser::named(storage, name).await? {
+async fn end(engine: &Engine, request: &Request, session: &IssuedSession) -> Answer {
+    let storage = &*request.storage;
+    sessions::end(engine, storage, &request.caller, session)
+        .await
+        .map_err(|error| error.context("not ended yet, and tried again each minute"))?;
+    let mut response = Response::data(session.shown());
+    response.warnings.push(roles::ENDING_TAKES_TIME.to_owned());
+    Ok(Some(response))
+}
+
+/// What the registers have of a name.
+enum Found {
+    User(UserName, Box<IssuedUser>),
+    Session(IssuedSession),
+}
+
+impl Found {
+    /// A user by its name, or a session by its access key.
+    async fn named(storage: &dyn Storage, name: &str) -> Result<Option<Self>, StorageError> {
+        if let Some((user, record)) = IssuedUser::named(storage, name).await? {
+            return Ok(Some(Self::User(user, Box::new(record))));
+        }
+        let session = IssuedSession::named(storage, name).await?;
+        Ok(session.map(Self::Session))
+    }
+
+    fn shown(&self) -> JsonObject {
+        match self {
+            Self::User(user, record) => shown(user, record),
+            Self::Session(session) => session.shown(),
+        }
+    }
+}
+
+/// By the name, or else a user by its access key, for which all records of users are read.
+async fn find(storage: &dyn Storage, caller: &Caller, name: &str) -> Result<Option<Found>, Error> {
+    if let Some(found) = Found::named(storage, name).await? {
         return Ok(Some(found));
     }
     if AccessKeyId::new(name).is_err() {
@@ -231,7 +286,7 @@ async fn find(
         if let Ok(Some((user, record))) = record
             && record.access_key_id == name
         {
-            return Ok(Some((user, record)));
+            return Ok(Some(Found::User(user, Box::new(record))));
         }
     }
     Ok(None)

@@ -17,6 +17,9 @@ const LONGEST_USER_SESSION: Duration = Duration::from_hours(36);
 /// The longest session of a role that is assumed from another role's session.
 const LONGEST_CHAINED_SESSION: Duration = Duration::from_hours(1);
 
+/// What is true of every session that is ended, for whoever ends one or means to.
+pub(crate) const ENDING_TAKES_TIME: &str = "AWS acts on it within seconds, sometimes minutes; sessions that its holder opened from it in other AWS roles live on until their own time is over";
+
 /// Warnings for the role.
 pub(super) async fn on(
     engine: &Engine,
@@ -38,6 +41,18 @@ pub(super) async fn on(
         }
     }
     warnings
+}
+
+/// What it takes, when sessions of the role become revocable.
+pub(super) fn on_revocable_sessions(role: &RoleRecord) -> String {
+    let (whose, kind) = if role.is(CredentialType::AssumedRole) {
+        ("each AWS role of role_arns", "Role")
+    } else {
+        ("its own IAM user", "User")
+    };
+    format!(
+        "sessions that this role gives from now on end with their leases, by an inline policy on {whose}: the engine needs iam:Get{kind}Policy, iam:Put{kind}Policy and iam:Delete{kind}Policy there, and iam:List{kind}Policies where others have put inline policies; {ENDING_TAKES_TIME}"
+    )
 }
 
 /// ARNs of another part of AWS than the engine's own, which knows nothing of them.

@@ -165,10 +165,37 @@ impl RoleRecord {
                 );
             }
         }
+        self.check_revocable_sessions(problems);
         if self.credential_types == [CredentialType::FederationToken.as_str()]
             && self.has_no_permissions()
         {
             problems.add("must specify at least one of policy_arns, policy_document or iam_groups with federation_token credential_type");
+        }
+    }
+
+    fn check_revocable_sessions(&self, problems: &mut Problems) {
+        let can_be = |of: &CredentialType| {
+            matches!(
+                of,
+                CredentialType::AssumedRole | CredentialType::FederationToken
+            )
+        };
+        if self.revocable_sessions && !self.types().iter().any(can_be) {
+            let reason = if self.is(CredentialType::SessionToken) {
+                "AWS does not tell a session_token from the engine's own user, so it cannot be ended alone"
+            } else {
+                "the end of its lease removes an iam_user in any case"
+            };
+            problems.add_misfit(
+                "revocable_sessions",
+                format!("revocable_sessions is for assumed_role and federation_token: {reason}"),
+            );
+        }
+        if self.revoke_older_sessions && !self.revocable_sessions {
+            problems.add_misfit(
+                "revoke_older_sessions",
+                "revoke_older_sessions goes with revocable_sessions=true",
+            );
         }
     }
 

@@ -85,6 +85,16 @@ pub(super) const DISABLED: Field<bool> = Field::new(
     "Whether the role gives no credentials for now. Those that it gave live on until their leases are over.",
 )
 .label("Disabled");
+pub(super) const REVOCABLE_SESSIONS: Field<bool> = Field::new(
+    "revocable_sessions",
+    "Whether sessions end with their leases: revoking one denies everything to its session, by an inline policy that the engine keeps on the AWS role, or for federation_token on its own user. assumed_role and federation_token only.",
+)
+.label("Revocable Sessions");
+pub(super) const REVOKE_OLDER_SESSIONS: Field<bool> = Field::new(
+    "revoke_older_sessions",
+    "Whether the oldest sessions, and all others that are as old, whoever opened them, may be ended by their time of issue when AWS has no more room to end them by name. Goes with revocable_sessions.",
+)
+.label("Revoke Older Sessions");
 pub(super) const ARN: Field<String> =
     Field::new("arn", "Use role_arns or policy_arns.").deprecated();
 pub(super) const POLICY: Field<PolicyText> =
@@ -176,5 +186,15 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "disabled",
         FieldType::Bool,
         "true for a role that gives no credentials; else it is missing",
+    ),
+    ResponseField::new(
+        "revocable_sessions",
+        FieldType::Bool,
+        "true for a role whose sessions end with their leases; else it is missing",
+    ),
+    ResponseField::new(
+        "revoke_older_sessions",
+        FieldType::Bool,
+        "true for a role whose older sessions may be ended by time; else it is missing",
     ),
 ];

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::fields::{LIST_RESPONSE, RESPONSE};
+pub(crate) use advice::ENDING_TAKES_TIME;
 pub(crate) use fields::NAME;
 pub(crate) use record::{RoleRecord, load, look_at, tags};
 
@@ -32,7 +33,6 @@ const LEGACY_PREFIX: &str = "policy/";
 pub(crate) struct RoleName(String);
 
 impl RoleName {
-    #[cfg(test)]
     pub(crate) fn named(name: &str) -> Self {
         Self(name.to_owned())
     }
@@ -122,6 +122,8 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::USER_PATH)
         .field(&fields::MFA_SERIAL_NUMBER)
         .field(&fields::DISABLED)
+        .field(&fields::REVOCABLE_SESSIONS)
+        .field(&fields::REVOKE_OLDER_SESSIONS)
         .field(&fields::ARN)
         .field(&fields::POLICY)
         .misnomers(fields::MISNOMERS)
@@ -144,7 +146,8 @@ pub(super) fn path() -> Path<Engine> {
                 differently than it seems is told as a warning; whether AWS knows the policies, \
                 groups and roles shows when credentials are asked for. Deleting a role leaves its \
                 leases alive; revoke them first with `lease revoke -prefix`. A role with \
-                disabled=true gives no credentials until that is false again.",
+                disabled=true gives no credentials until that is false again. With \
+                revocable_sessions=true its sessions end with their leases.",
             operation_suffix: "role",
         })
 }
@@ -212,6 +215,14 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
     }
     if role.disabled {
         shown["disabled"] = Value::from(true);
+    }
+    for (field, is_set) in [
+        ("revocable_sessions", role.revocable_sessions),
+        ("revoke_older_sessions", role.revoke_older_sessions),
+    ] {
+        if is_set {
+            shown[field] = Value::from(true);
+        }
     }
     match shown {
         Value::Object(data) => Ok(Some(Response::data(

@@ -60,6 +60,18 @@ pub(crate) struct RoleRecord {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub(crate) disabled: bool,
+    /// Ours: its sessions end with their leases.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) revocable_sessions: bool,
+    /// Ours: where there is no room to deny each by its name, older sessions may be cut off by time.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) revoke_older_sessions: bool,
     /// Ours.
     #[serde(
         deserialize_with = "null_as_default",

@@ -9,7 +9,7 @@ use super::check::Problems;
 use super::fields::{
     ARN, CREDENTIAL_TYPE, DEFAULT_STS_TTL, DISABLED, EXTERNAL_ID, IAM_GROUPS, IAM_TAGS,
     MAX_STS_TTL, MFA_SERIAL_NUMBER, NAME, PERMISSIONS_BOUNDARY_ARN, POLICY, POLICY_ARNS,
-    POLICY_DOCUMENT, ROLE_ARNS, SESSION_TAGS, USER_PATH,
+    POLICY_DOCUMENT, REVOCABLE_SESSIONS, REVOKE_OLDER_SESSIONS, ROLE_ARNS, SESSION_TAGS, USER_PATH,
 };
 use super::record::load_locked;
 use super::{RoleRecord, advice, legacy};
@@ -72,6 +72,15 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
         role.disabled = disabled;
     }
 
+    let was_revocable = role.revocable_sessions;
+    for (field, target) in [
+        (&REVOCABLE_SESSIONS, &mut role.revocable_sessions),
+        (&REVOKE_OLDER_SESSIONS, &mut role.revoke_older_sessions),
+    ] {
+        if let Some(sent) = data.get(field) {
+            *target = sent;
+        }
+    }
     // Advice only, and whether a check counts: not to know is no reason to refuse the role.
     let root = RootConfig::load(storage).await.ok().flatten();
     let elsewhere = root.as_ref().is_some_and(RootConfig::elsewhere);
@@ -81,6 +90,9 @@ pub(super) async fn write(engine: Arc<Engine>, request: Request, data: FieldData
     }
     warnings.extend(problems.into_doubts());
     warnings.extend(advice::on(&engine, root.as_ref(), &role).await);
+    if role.revocable_sessions && !was_revocable {
+        warnings.push(advice::on_revocable_sessions(&role));
+    }
     role.store(storage, &name).await?;
     Ok((!warnings.is_empty()).then(|| Response::warnings(warnings)))
 }
@@ -126,6 +138,8 @@ fn sent(data: &FieldData) -> Vec<&'static str> {
         name(data, &SESSION_TAGS),
         name(data, &EXTERNAL_ID),
         name(data, &MFA_SERIAL_NUMBER),
+        name(data, &REVOCABLE_SESSIONS),
+        name(data, &REVOKE_OLDER_SESSIONS),
     ]
     .into_iter()
     .flatten()

@@ -3,7 +3,7 @@
 mod calls;
 mod user;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +16,7 @@ pub(crate) use self::calls::{KeyPair, run};
 use self::calls::{code, iam};
 pub(crate) use self::user::User;
 use crate::moto::moto;
+use crate::proxy::decode;
 
 /// The account of the tests, which is moto's default.
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -169,6 +170,24 @@ impl Aws {
             Ok::<_, aws_sdk_iam::Error>(role.expect("the answer has a role").arn)
         })
         .expect("the role is made")
+    }
+
+    /// The inline policies of a role: documents by name.
+    pub(crate) fn inline_policies_of_role(&self, role: &str) -> BTreeMap<String, String> {
+        let names = run(self.iam.list_role_policies().role_name(role).send());
+        let names = names.expect("the policies are listed").policy_names;
+        let document = |name: &String| {
+            let policy = self.iam.get_role_policy().role_name(role).policy_name(name);
+            decode(
+                &run(policy.send())
+                    .expect("the policy is there")
+                    .policy_document,
+            )
+        };
+        names
+            .into_iter()
+            .map(|name| (name.clone(), document(&name)))
+            .collect()
     }
 
     /// Hangs on a user whatever a person may hang on it in the console.

@@ -1,6 +1,6 @@
 //! The actions of IAM.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use super::super::world::{Caller, World};
 use super::form::Form;
@@ -8,7 +8,8 @@ use super::xml::Xml;
 use super::{Answer, Client, Failure, Refused};
 use crate::aws::{
     AccessKeyId, AccessKeyStatus, Arn, CertificateId, CreateUser, Error, GroupName, Iam as _,
-    MfaSerialNumber, PolicyName, ServiceSpecificCredentialId, SshPublicKeyId, Tag, User, UserName,
+    MfaSerialNumber, PolicyName, RoleName, ServiceSpecificCredentialId, SshPublicKeyId, Tag, User,
+    UserName,
 };
 use crate::secret::ExposeSecret as _;
 
@@ -24,7 +25,11 @@ pub(super) async fn act(client: &Client, action: &str, form: &Form) -> Option<An
         | "ListAttachedUserPolicies"
         | "PutUserPolicy"
         | "DeleteUserPolicy"
-        | "ListUserPolicies" => policy(client, action, form).await,
+        | "ListUserPolicies"
+        | "GetUserPolicy" => policy(client, action, form).await,
+        "PutRolePolicy" | "GetRolePolicy" | "DeleteRolePolicy" | "ListRolePolicies" => {
+            role_policy(client, action, form).await
+        }
         "AddUserToGroup"
         | "RemoveUserFromGroup"
         | "ListGroupsForUser"
@@ -132,9 +137,47 @@ async fn policy(client: &Client, action: &str, form: &Form) -> Answer {
                 .delete_user_policy(&user, &policy_name(form)?)
                 .await?;
         }
+        "GetUserPolicy" => {
+            let name = policy_name(form)?;
+            let document = client.get_user_policy(&user, &name).await?;
+            xml.text("UserName", user);
+            xml.text("PolicyName", name);
+            xml.text("PolicyDocument", encoded(&document));
+        }
         _ => xml.texts("PolicyNames", client.list_user_policies(&user).await?),
     }
     Ok(xml)
+}
+
+async fn role_policy(client: &Client, action: &str, form: &Form) -> Answer {
+    let mut xml = Xml::default();
+    let role = form.name("RoleName", RoleName::new)?;
+    match action {
+        "PutRolePolicy" => {
+            let document = form.required("PolicyDocument")?;
+            let name = policy_name(form)?;
+            client.put_role_policy(&role, &name, document).await?;
+        }
+        "GetRolePolicy" => {
+            let name = policy_name(form)?;
+            let document = client.get_role_policy(&role, &name).await?;
+            xml.text("RoleName", role);
+            xml.text("PolicyName", name);
+            xml.text("PolicyDocument", encoded(&document));
+        }
+        "DeleteRolePolicy" => {
+            client
+                .delete_role_policy(&role, &policy_name(form)?)
+                .await?;
+        }
+        _ => xml.texts("PolicyNames", client.list_role_policies(&role).await?),
+    }
+    Ok(xml)
+}
+
+/// AWS sends documents URL-encoded.
+fn encoded(document: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(document, NON_ALPHANUMERIC)
 }
 
 async fn group(client: &Client, action: &str, form: &Form) -> Answer {
@@ -174,9 +217,7 @@ async fn group(client: &Client, action: &str, form: &Form) -> Answer {
             let document = client.get_group_policy(&group, &policy).await?;
             xml.text("GroupName", group);
             xml.text("PolicyName", policy);
-            // AWS sends documents URL-encoded.
-            let document = utf8_percent_encode(&document, NON_ALPHANUMERIC);
-            xml.text("PolicyDocument", document);
+            xml.text("PolicyDocument", encoded(&document));
         }
     }
     Ok(xml)

@@ -93,7 +93,7 @@ async fn assume_role(client: &Client, form: &Form) -> Answer {
     let assumed = client.assume_role(request).await?;
     let mut xml = Xml::default();
     xml.element("AssumedRoleUser", |xml| {
-        xml.text("AssumedRoleId", "AROA:session");
+        xml.text("AssumedRoleId", assumed.assumed_role_id);
         xml.text("Arn", assumed.arn);
     });
     credentials(&mut xml, &assumed.credentials);
@@ -108,11 +108,10 @@ async fn get_federation_token(client: &Client, form: &Form) -> Answer {
         policy_arns: form.policy_arns()?,
         tags: form.tags(),
     };
-    let name = request.name.to_string();
     let federated = client.get_federation_token(request).await?;
     let mut xml = Xml::default();
     xml.element("FederatedUser", |xml| {
-        xml.text("FederatedUserId", name);
+        xml.text("FederatedUserId", federated.federated_user_id);
         xml.text("Arn", federated.arn);
     });
     credentials(&mut xml, &federated.credentials);

@@ -12,7 +12,7 @@ use super::*;
 use crate::aws::{
     AccessKey, AccessKeyStatus, Arn, AssumeRole, ClientConfig, Connector as _, CreateUser,
     Endpoint, ErrorKind, FederatedUserName, GetFederationToken, GetSessionToken, GroupName, Iam,
-    PolicyName, RoleSessionName, SdkConnector, Sts, Tag, UserName,
+    PolicyName, RoleName, RoleSessionName, SdkConnector, Sts, Tag, UserName,
 };
 use crate::clock::SystemClock;
 use crate::environment::FixedEnvironment;
@@ -175,6 +175,28 @@ async fn policies_of_groups_are_listed_and_read() {
 
     assert_eq!(managed, [arn]);
     assert_eq!(document, POLICY);
+}
+
+#[tokio::test]
+async fn inline_policies_of_roles_and_users_are_put_read_listed_and_deleted() {
+    let Scene { aws, iam, .. } = scene().await;
+    aws.add_role("deploy", super::super::FakeRole::default());
+    let (role, user) = (RoleName::new("deploy").unwrap(), aws.add_user("jane"));
+    let name = PolicyName::new("own").unwrap();
+
+    iam.put_role_policy(&role, &name, POLICY).await.unwrap();
+    iam.put_user_policy(&user, &name, POLICY).await.unwrap();
+
+    assert_eq!(iam.get_role_policy(&role, &name).await.unwrap(), POLICY);
+    assert_eq!(iam.get_user_policy(&user, &name).await.unwrap(), POLICY);
+    assert_eq!(
+        iam.list_role_policies(&role).await.unwrap(),
+        from_ref(&name)
+    );
+    iam.delete_role_policy(&role, &name).await.unwrap();
+    let gone = iam.get_role_policy(&role, &name).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    assert_eq!(iam.list_role_policies(&role).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 mod credentials;
 mod faults_and_journal;
 mod identity_tokens;
+mod judgement;
 mod policies_and_groups;
 mod sessions;
 mod simulation;

@@ -86,6 +86,7 @@ async fn a_role_is_assumed_as_asked() {
     assert_eq!(assumed.credentials.session_token.expose_secret(), "t0ken");
     assert_eq!(assumed.credentials.expiration.year(), 2199);
     assert_eq!(assumed.arn.resource(), "assumed-role/deploy/vault-1");
+    assert_eq!(assumed.assumed_role_id, "AROA1:vault-1");
     let heard = &server.heard()[0];
     for (field, value) in [
         ("Action", "AssumeRole"),

@@ -430,3 +430,22 @@ async fn a_role_whose_name_is_no_policy_name_has_no_document_for_users() {
     let role = json!({"credential_type": "federation_token", "policy_document": DOCUMENT});
     mount.write(&path, role).await;
 }
+
+#[tokio::test]
+async fn sessions_can_be_ended_where_aws_can_tell_them_apart() {
+    assert_refused([
+        (
+            with("session_token", "revocable_sessions", json!(true)),
+            "AWS does not tell a session_token from the engine's own user",
+        ),
+        (
+            with("iam_user", "revocable_sessions", json!(true)),
+            "revocable_sessions is for assumed_role and federation_token",
+        ),
+        (
+            with("assumed_role", "revoke_older_sessions", json!(true)),
+            "revoke_older_sessions goes with revocable_sessions=true",
+        ),
+    ])
+    .await;
+}

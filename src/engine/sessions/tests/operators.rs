@@ -1,0 +1,90 @@
+//! What operators see of sessions that can be ended, and how they end one.
+
+use serde_json::{Value, json};
+
+use super::{HOUR, mount, works};
+use crate::engine::testing::READ_ONLY;
+use crate::logical::Operation;
+
+#[tokio::test]
+async fn a_session_is_listed_and_found_by_its_access_key() {
+    let mount = mount().await;
+    mount
+        .write(
+            "roles/user",
+            json!({"credential_type": "iam_user", "policy_arns": READ_ONLY}),
+        )
+        .await;
+    let user = mount.generate("creds/user").await;
+    let lease = mount.generate("creds/x").await;
+    let key = lease.text("access_key");
+
+    assert_eq!(mount.list("issued/").await, [key, user.text("username")]);
+    let page = mount
+        .send(Operation::List, "issued/", json!({"limit": 1}))
+        .await;
+    let page = page.unwrap().unwrap().data;
+    assert_eq!(page["key_info"][key]["role"], "x");
+    let found = mount.read(&format!("issued/{key}")).await;
+    assert_eq!(
+        Value::Object(found),
+        json!({
+            "username": lease.text("username"),
+            "access_key": key,
+            "role": "x",
+            "display_name": "token-alice",
+            "entity_id": "",
+            "account": "111122223333",
+            "arn": lease.text("arn"),
+            "issued_at": "2026-01-02T03:04:05Z",
+            "expires_at": "2026-01-02T04:04:05Z",
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_leaked_session_ends_by_one_command_and_its_leases_revocation_then_succeeds() {
+    let mount = mount().await;
+    let (leaked, other) = (
+        mount.generate("creds/x").await,
+        mount.generate("creds/x").await,
+    );
+    mount.clock().advance(HOUR / 2);
+
+    let path = format!("issued/{}/revoke", leaked.text("access_key"));
+    let response = mount
+        .send(Operation::Update, &path, json!({}))
+        .await
+        .unwrap()
+        .unwrap();
+
+    assert_eq!(response.data["username"], leaked.text("username"));
+    assert!(
+        response.warnings[0].starts_with("AWS acts on it within seconds"),
+        "{response:?}"
+    );
+    assert!(!works(&mount, &leaked));
+    assert!(works(&mount, &other));
+    assert_eq!(mount.list("issued/").await, [other.text("access_key")]);
+    mount.revoke(&leaked).await.unwrap();
+    assert_eq!(mount.aws().calls_of("iam:PutRolePolicy").len(), 1);
+}
+
+#[tokio::test]
+async fn what_aws_does_not_take_now_is_ended_at_a_later_tick() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    mount
+        .aws()
+        .fail_next("iam:PutRolePolicy", 1, "ServiceFailure");
+
+    let path = format!("issued/{}/revoke", lease.text("access_key"));
+    let error = mount.write_error(&path, json!({})).await.to_string();
+
+    assert!(
+        error.starts_with("not ended yet, and tried again each minute: "),
+        "{error}"
+    );
+    mount.wait(3 * super::MINUTE).await;
+    assert!(!works(&mount, &lease));
+}
