@@ -10,6 +10,8 @@ mod clients;
 mod closed;
 mod config_lease;
 mod config_root;
+mod contain;
+mod counters;
 mod creds;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
@@ -19,12 +21,16 @@ mod issued;
 mod kept;
 mod key_rotation;
 mod locks;
+mod metrics;
+mod owner;
 mod policies;
 mod roles;
 mod rotate_root;
 mod schedule;
 mod static_roles;
 mod stored;
+mod tag_rules;
+mod tidy;
 mod usernames;
 
 #[cfg(test)]
@@ -41,16 +47,19 @@ use futures_util::join;
 
 use self::clients::{ClientCache, RootKeys};
 use self::config_lease::LeaseConfig;
+use self::contain::Contain;
+use self::counters::Counters;
 use self::issued::Register;
 use self::kept::Kept;
 use self::locks::NameLocks;
+use self::owner::Owner;
 use self::roles::RoleRecord;
 use self::static_roles::StaticRoles;
 use crate::aws::Connector;
-use crate::aws::limit::Limits;
+use crate::aws::limit::{Counts, Limits};
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::framework::wal::{Life, WAL_PREFIX, WalEntry};
+use crate::framework::wal::{Life, Look, WAL_PREFIX, WalEntry};
 use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path, Undone};
 use crate::logical::{
     self, BackendConfig, Error, Factory, Request, SpecialPaths, Storage, SystemView,
@@ -85,6 +94,11 @@ pub(crate) struct Engine {
     static_roles: StaticRoles,
     /// The users that were made for leases.
     issued: Register,
+    owner: Owner,
+    contain: Contain,
+    counters: Counters,
+    /// What became of the calls to AWS.
+    aws_calls: Arc<Counts>,
     /// Whose work WAL entries are.
     life: Life,
     clock: Arc<dyn Clock>,
@@ -106,6 +120,12 @@ fn paths() -> Vec<Path<Engine>> {
         issued::path(),
         issued::list_path(),
         issued::revoke_path(),
+        contain::path(),
+        contain::mount_path(),
+        contain::status_path(),
+        contain::list_path(),
+        tidy::path(),
+        metrics::path(),
     ]
 }
 
@@ -120,6 +140,8 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
                     WAL_PREFIX.to_owned(),
                     issued::PREFIX.to_owned(),
                     issued::WATCH_KEY.to_owned(),
+                    owner::KEY.to_owned(),
+                    contain::PREFIX.to_owned(),
                 ],
                 seal_wrap_storage: vec![
                     config_root::KEY.to_owned(),
@@ -146,17 +168,13 @@ impl Lifecycle for Engine {
     ) -> Result<(), Error> {
         // First: it lets the requests of older keys end, and those below are such requests.
         let root = rotate_root::rotate_due(&self, &*storage, &caller).await;
-        let (rotated, swept) = join!(
+        let (contained, rotated, swept) = join!(
+            contain::go_on(&self, &*storage, &caller),
             static_roles::rotate_due(&self, &*storage, &caller),
             issued::sweep(&self, &*storage, &caller),
         );
         root?;
-        match (rotated, swept) {
-            (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
-                Err(Error::Internal(format!("{one}; {other}")))
-            }
-            (rotated, swept) => swept.and(rotated),
-        }
+        together(contained, together(rotated, swept))
     }
 
     async fn roll_back(
@@ -185,6 +203,10 @@ impl Lifecycle for Engine {
         is_locked || self.life.is_after(entry) || issued::is_condemned(entry)
     }
 
+    fn looked_at_wal(&self, look: Look) {
+        self.counters.looked_at_wal(look);
+    }
+
     async fn invalidate_key(&self, key: &str) {
         if key == config_root::KEY {
             self.clients.forget().await;
@@ -205,6 +227,16 @@ impl Lifecycle for Engine {
 
     async fn cleanup(self: Arc<Self>, storage: Arc<dyn Storage>) {
         self.issued.close(&*storage).await;
+    }
+}
+
+/// Two pieces of work that failed are told in one sentence.
+fn together(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
+    match (one, other) {
+        (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
+            Err(Error::Internal(format!("{one}; {other}")))
+        }
+        (one, other) => other.and(one),
     }
 }
 
@@ -244,10 +276,12 @@ impl EngineFactory {
 #[async_trait]
 impl Factory for EngineFactory {
     async fn create(&self, config: BackendConfig) -> Result<Arc<dyn logical::Backend>, Error> {
+        let limits = self.limits.mount();
         let engine = Engine {
+            aws_calls: limits.counts(),
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
-                self.limits.mount(),
+                limits,
                 Arc::clone(&self.root_keys),
                 Arc::clone(&config.system),
                 Arc::clone(&self.clock),
@@ -258,6 +292,9 @@ impl Factory for EngineFactory {
             lease_config: Kept::new(1),
             static_roles: StaticRoles::new(Arc::clone(&self.clock)),
             issued: Register::begin(&*self.clock),
+            owner: Owner::default(),
+            contain: Contain::default(),
+            counters: Counters::default(),
             life: Life::begin().map_err(|error| Error::internal(error.to_string()))?,
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),

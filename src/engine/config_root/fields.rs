@@ -115,6 +115,12 @@ pub(super) const ROTATION_POLICY: Field<String> = Field::new(
 )
 .label("Rotation policy");
 
+pub(super) const OWNER_TAG: Field<String> = Field::new(
+    "owner_tag",
+    "Key of a tag that every IAM user of this mount gets from now on, with an id of the mount as its value, so that tidy knows them again. Needs iam:TagUser.",
+)
+.label("Owner tag");
+
 /// What is sent for the root configuration and is none of its fields.
 pub(super) const MISNOMERS: &[(&str, &str)] = &[
     ("root_cert_bundle", CERTIFICATES),
@@ -208,6 +214,11 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "Name of its session",
     ),
     ResponseField::new("external_id", FieldType::String, "External id"),
+    ResponseField::new(
+        "owner_tag",
+        FieldType::String,
+        "Key of the tag of this mount's IAM users; missing unless it is set",
+    ),
     ResponseField::new(
         "last_vault_rotation",
         FieldType::Time,

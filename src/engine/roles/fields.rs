@@ -85,6 +85,11 @@ pub(super) const DISABLED: Field<bool> = Field::new(
     "Whether the role gives no credentials for now. Those that it gave live on until their leases are over.",
 )
 .label("Disabled");
+pub(super) const MAX_ACTIVE: Field<i64> = Field::new(
+    "max_active",
+    "How many IAM users of the role may be out at once; 0 is any number. A request beyond that is refused and told who has them. iam_user only.",
+)
+.label("Maximum of active users");
 pub(super) const ARN: Field<String> =
     Field::new("arn", "Use role_arns or policy_arns.").deprecated();
 pub(super) const POLICY: Field<PolicyText> =
@@ -97,6 +102,7 @@ pub(super) const MISNOMERS: &[(&str, &str)] = &[
     ("max_ttl", LIFETIMES),
     ("lease", LIFETIMES),
     ("lease_max", LIFETIMES),
+    ("max_leases", "max_active was probably meant"),
     ("groups", "iam_groups was probably meant"),
     ("policies", "policy_arns was probably meant"),
     (
@@ -171,6 +177,11 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "invalid_data",
         FieldType::String,
         "What could not be read of an old role",
+    ),
+    ResponseField::new(
+        "max_active",
+        FieldType::Int,
+        "How many IAM users may be out at once; missing where that is any number",
     ),
     ResponseField::new(
         "disabled",

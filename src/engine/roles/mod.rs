@@ -2,11 +2,11 @@
 
 mod advice;
 mod check;
+mod disable;
 mod fields;
 mod legacy;
 mod limits;
 mod record;
-mod tag_rules;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::fields::{LIST_RESPONSE, RESPONSE};
+pub(crate) use disable::{disable, names};
 pub(crate) use fields::NAME;
 pub(crate) use record::{RoleRecord, load, tags};
 
@@ -121,6 +122,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::PERMISSIONS_BOUNDARY_ARN)
         .field(&fields::USER_PATH)
         .field(&fields::MFA_SERIAL_NUMBER)
+        .field(&fields::MAX_ACTIVE)
         .field(&fields::DISABLED)
         .field(&fields::ARN)
         .field(&fields::POLICY)
@@ -144,7 +146,8 @@ pub(super) fn path() -> Path<Engine> {
                 differently than it seems is told as a warning; whether AWS knows the policies, \
                 groups and roles shows when credentials are asked for. Deleting a role leaves its \
                 leases alive; revoke them first with `lease revoke -prefix`. A role with \
-                disabled=true gives no credentials until that is false again.",
+                disabled=true gives no credentials until that is false again; one with max_active \
+                gives no more IAM users than that at once.",
             operation_suffix: "role",
         })
 }
@@ -167,11 +170,9 @@ pub(super) fn list_path() -> Path<Engine> {
 }
 
 async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
-    let mut names = request.storage.list(PREFIX).await?;
-    names.extend(request.storage.list(LEGACY_PREFIX).await?);
-    names.sort_unstable();
-    names.dedup();
-    Ok(Some(Response::list(names)))
+    let names = names(&*request.storage).await?;
+    let names = names.iter().map(ToString::to_string);
+    Ok(Some(Response::list(names.collect())))
 }
 
 async fn delete(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
@@ -204,6 +205,9 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
     });
     if !role.invalid_data.is_empty() {
         shown["invalid_data"] = Value::from(role.invalid_data.as_str());
+    }
+    if role.max_active != 0 {
+        shown["max_active"] = Value::from(role.max_active);
     }
     if role.disabled {
         shown["disabled"] = Value::from(true);
