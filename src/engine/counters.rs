@@ -16,17 +16,17 @@ pub(super) const OTHER_ROLES: &str = "(others)";
 
 /// Why a user was removed whose credentials had been handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Revoked {
+pub(super) enum RevokedBy {
     /// The host revoked its lease.
-    ByLease,
+    Lease,
     /// `issued/<…>/revoke`.
-    ByName,
+    Name,
     /// Its lease was over, and the host said nothing.
-    ByTime,
+    Time,
     /// `contain/`.
-    ByContain,
+    Contain,
     /// `tidy`.
-    ByTidy,
+    Tidy,
 }
 
 /// What was tried and failed.
@@ -38,22 +38,22 @@ pub(super) enum Failed {
     Rotate,
 }
 
-impl Revoked {
+impl RevokedBy {
     const ALL: [Self; 5] = [
-        Self::ByLease,
-        Self::ByName,
-        Self::ByTime,
-        Self::ByContain,
-        Self::ByTidy,
+        Self::Lease,
+        Self::Name,
+        Self::Time,
+        Self::Contain,
+        Self::Tidy,
     ];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::ByLease => "lease",
-            Self::ByName => "name",
-            Self::ByTime => "time",
-            Self::ByContain => "contain",
-            Self::ByTidy => "tidy",
+            Self::Lease => "lease",
+            Self::Name => "name",
+            Self::Time => "time",
+            Self::Contain => "contain",
+            Self::Tidy => "tidy",
         }
     }
 }
@@ -80,7 +80,7 @@ pub(super) struct Counters {
 pub(super) struct Counted {
     /// By role and credential type.
     pub(super) issued: BTreeMap<(Box<str>, &'static str), u64>,
-    pub(super) revoked: BTreeMap<Revoked, u64>,
+    pub(super) revoked: BTreeMap<RevokedBy, u64>,
     /// By what was tried and the kind of error.
     pub(super) failed: BTreeMap<(Failed, &'static str), u64>,
     /// By the kind of key.
@@ -93,7 +93,7 @@ impl Counters {
     pub(super) fn counted(&self) -> Counted {
         let mut counted = self.state().clone();
         // What has never happened is zero, so that its rate is known from the first time on.
-        for by in Revoked::ALL {
+        for by in RevokedBy::ALL {
             counted.revoked.entry(by).or_default();
         }
         counted
@@ -102,14 +102,16 @@ impl Counters {
     pub(super) fn issued(&self, role: &str, credential_type: &'static str) {
         let mut counted = self.state();
         let issued = &mut counted.issued;
-        let role = match issued.contains_key(&(role.into(), credential_type)) {
-            false if issued.len() >= MOST_ROLES => OTHER_ROLES,
-            _ => role,
+        let is_new = !issued.contains_key(&(role.into(), credential_type));
+        let role = if is_new && issued.len() >= MOST_ROLES {
+            OTHER_ROLES
+        } else {
+            role
         };
         *issued.entry((role.into(), credential_type)).or_default() += 1;
     }
 
-    pub(super) fn revoked(&self, by: Revoked) {
+    pub(super) fn revoked(&self, by: RevokedBy) {
         *self.state().revoked.entry(by).or_default() += 1;
     }
 

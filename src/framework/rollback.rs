@@ -80,6 +80,7 @@ fn keep(outcome: Result<(), Error>, failures: &Mutex<Vec<String>>) -> Result<(),
 }
 
 /// What is left of an entry.
+#[derive(Clone, Copy)]
 enum Left {
     Nothing,
     /// It stays.

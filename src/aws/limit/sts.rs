@@ -63,9 +63,10 @@ impl LimitedSts {
         let answer = async {
             let waits = counts.waits_for_sts();
             let bound = timeout_at(self.until, self.of.limiter.sts.acquire());
-            let place = match Instant::now() < self.until {
-                true => bound.await.ok().and_then(Result::ok),
-                false => None,
+            let place = if Instant::now() < self.until {
+                bound.await.ok().and_then(Result::ok)
+            } else {
+                None
             };
             drop(waits);
             let Some(_place) = place else {

@@ -319,7 +319,7 @@ async fn of_sessions(
 async fn dry_run(storage: &dyn Storage, request: &Request, work: &Work) -> Result<Response, Error> {
     let found = steps::look(storage, &request.caller, work).await?;
     let mut holders: Vec<_> = found.holders.into_iter().collect();
-    holders.sort_by(|one, other| other.1.cmp(&one.1));
+    holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     holders.truncate(HOLDERS);
     let holders: JsonObject = holders
         .into_iter()

@@ -13,7 +13,7 @@ use crate::aws::limit::{Class, LimitedIam};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
-use crate::engine::counters::{Failed, Revoked};
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::issued::{self, IssuedUser};
 use crate::engine::roles;
 use crate::logical::{Error, Storage};
@@ -257,7 +257,7 @@ impl Run<'_> {
         match ended {
             Ok(true) => {
                 if !keys_only {
-                    counters.revoked(Revoked::ByContain);
+                    counters.revoked(RevokedBy::Contain);
                 }
                 Outcome::Done
             }
@@ -318,9 +318,8 @@ async fn sessions(
         };
         let before = unix(work.began_at);
         match end_issued_before(engine, storage, caller, &name, &role, before).await? {
-            Sessions::None => {}
             Sessions::LiveOn(sentence) if told.len() < SENTENCES => told.push(sentence),
-            Sessions::LiveOn(_) => {}
+            Sessions::None | Sessions::LiveOn(_) => {}
         }
     }
     Ok(told)

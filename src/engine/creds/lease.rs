@@ -11,7 +11,7 @@ use crate::aws::{Arn, UserName};
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
 use crate::engine::config_lease::LeaseConfig;
-use crate::engine::counters::{Failed, Revoked};
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::iam_user_removal::{Attached, Removal, remove_all, remove_known};
 use crate::engine::issued::{self, IssuedUser, condemn};
 use crate::framework::{Answer, SecretType, leased_response, wal};
@@ -160,7 +160,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
         if removal.is_certain(begun, engine.clock.now()) {
             tracing::debug!(user = %ending.user, ?removal, "IAM user of the revoked lease is gone");
             ending.forget(&engine, &*request.storage).await;
-            engine.counters.revoked(Revoked::ByLease);
+            engine.counters.revoked(RevokedBy::Lease);
             return Ok(None);
         }
         match waits.next() {
@@ -170,7 +170,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     }
     // The host may forget the lease, since the entry remembers the user.
     condemn(&engine, &*request.storage, &ending.user, &ending.record).await?;
-    engine.counters.revoked(Revoked::ByLease);
+    engine.counters.revoked(RevokedBy::Lease);
     tracing::info!(user = %ending.user, "AWS does not know the young IAM user of the revoked lease, and is asked again");
     Ok(None)
 }

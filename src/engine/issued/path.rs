@@ -14,7 +14,7 @@ use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, UserName};
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::engine::counters::{Failed, Revoked};
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
@@ -194,7 +194,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
         .await
         .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))
         .map_err(|error| error.context("not revoked yet, and tried again each minute"))?;
-    engine.counters.revoked(Revoked::ByName);
+    engine.counters.revoked(RevokedBy::Name);
     let mut response = Response::data(shown(&user, &record));
     if removal.is_some_and(|removal| !removal.is_certain(since, engine.clock.now())) {
         response.warnings.push(format!(

@@ -20,7 +20,7 @@ use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::engine::counters::{Failed, Revoked};
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::locks::NameLocks;
 use crate::logical::{Error, Storage, StorageError};
 
@@ -309,7 +309,7 @@ async fn end(
             return Ok(());
         }
         removal => {
-            engine.counters.revoked(Revoked::ByTime);
+            engine.counters.revoked(RevokedBy::Time);
             tracing::warn!(
                 %user,
                 access_key = record.access_key_id,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{ErrorKind, Iam as _, Tag, User, UserName};
 use crate::engine::clients::Connected;
-use crate::engine::counters::Revoked;
+use crate::engine::counters::RevokedBy;
 use crate::engine::error::refused;
 use crate::engine::iam_user_removal::Removal;
 use crate::engine::issued::{self, IssuedUser};
@@ -272,7 +272,7 @@ impl Tidy<'_> {
     async fn remove(&self, user: &User, name: &UserName) -> Fate {
         match issued::end_unregistered(self.clients, &self.iam, user, name).await {
             Ok(Some(Removal::Removed)) => {
-                self.engine.counters.revoked(Revoked::ByTidy);
+                self.engine.counters.revoked(RevokedBy::Tidy);
                 tracing::warn!(user = %name, "IAM user without a record removed by tidy");
                 Fate::Removed
             }
