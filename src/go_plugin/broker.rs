@@ -1,5 +1,5 @@
 //! The broker: the host numbers the services that it serves for us, says on one long stream where
-//! each of them listens, and we dial it.
+//! each of them listens, and we dial it. In a session, the same stream carries our knocks.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Shutdown;
-use super::channel::Channel;
+use super::channel::{Channel, Way};
+use super::door::Door;
 use super::tls::MutualTls;
 use crate::pb::plugin::ConnInfo;
 use crate::pb::plugin::grpc_broker_server::{GrpcBroker, GrpcBrokerServer};
@@ -40,6 +42,10 @@ pub struct Broker {
     /// Addresses that nobody has asked for yet. They may come before or after the question.
     addresses: Mutex<HashMap<u32, ConnInfo>>,
     arrived: Notify,
+    /// Where all connections are in one session, which has no addresses.
+    door: Option<Arc<Door>>,
+    /// Until the host listens.
+    knocks: Mutex<Option<mpsc::Receiver<ConnInfo>>>,
 }
 
 impl Broker {
@@ -48,12 +54,32 @@ impl Broker {
             tls,
             addresses: Mutex::default(),
             arrived: Notify::new(),
+            door: None,
+            knocks: Mutex::default(),
         }
+    }
+
+    /// The broker of a host that wants one session. Lets the process end when its door is no longer to be
+    /// trusted.
+    pub(super) fn in_session(tls: Arc<MutualTls>, shutdown: Shutdown) -> Self {
+        let (door, knocks) = Door::new(Arc::clone(&tls), shutdown);
+        Self {
+            door: Some(door),
+            knocks: Mutex::new(Some(knocks)),
+            ..Self::new(tls)
+        }
+    }
+
+    pub(super) fn door(&self) -> Option<Arc<Door>> {
+        self.door.clone()
     }
 
     /// A channel to the host's service of this number, once the host has said where it is. It
     /// connects with the first call, and again whenever it has lost its connection.
     pub async fn channel(&self, service_id: u32) -> Result<Channel, BrokerError> {
+        if let Some(door) = self.door() {
+            return Ok(Channel::new(Way::Door(door, service_id)));
+        }
         let address = tokio::time::timeout(PATIENCE, self.address(service_id))
             .await
             .map_err(|_| BrokerError::NoAddress(service_id))?;
@@ -61,7 +87,7 @@ impl Broker {
             return Err(BrokerError::Network(address.network));
         }
         let path = PathBuf::from(address.address);
-        Ok(Channel::new(Arc::clone(&self.tls), path))
+        Ok(Channel::new(Way::Socket(Arc::clone(&self.tls), path)))
     }
 
     async fn address(&self, service_id: u32) -> ConnInfo {
@@ -86,6 +112,9 @@ impl Broker {
     /// Keeps an address for a while. The host never uses a number twice.
     async fn keep(self: Arc<Self>, address: ConnInfo) {
         let service_id = address.service_id;
+        if let Some(door) = &self.door {
+            return door.answered(service_id, address.knock.unwrap_or_default());
+        }
         self.addresses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -134,8 +163,18 @@ impl GrpcBroker for BrokerService {
             }
         });
         // We announce nothing: in this protocol only the host serves on brokered connections.
+        let knocks = self
+            .broker
+            .knocks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let knocks = match knocks {
+            Some(knocks) => ReceiverStream::new(knocks).map(Ok).boxed(),
+            None => stream::pending().boxed(),
+        };
         Ok(Response::new(
-            stream::pending().take_until(self.shutdown.begun()).boxed(),
+            knocks.take_until(self.shutdown.begun()).boxed(),
         ))
     }
 }
@@ -143,19 +182,10 @@ impl GrpcBroker for BrokerService {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::go_plugin::tls::testing::mutual_tls;
 
     fn broker() -> Arc<Broker> {
-        let host = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let pem = pem(host.cert.der());
-        let tls = MutualTls::with_host(&pem, &SystemClock).unwrap();
-        Arc::new(Broker::new(Arc::new(tls)))
-    }
-
-    fn pem(der: &[u8]) -> String {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        Arc::new(Broker::new(mutual_tls()))
     }
 
     fn socket(service_id: u32) -> ConnInfo {
@@ -163,6 +193,7 @@ mod tests {
             service_id,
             network: "unix".to_owned(),
             address: "/tmp/plugin1".to_owned(),
+            knock: None,
         }
     }
 

@@ -18,9 +18,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tonic::body::Body;
 use tonic::codegen::{Service, StdError};
 
+use super::door::Door;
+use super::session::Wire;
 use super::tls::MutualTls;
 
 /// For connecting to the host on its own machine, TLS included.
@@ -32,16 +35,22 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub struct Channel(Arc<Shared>);
 
 struct Shared {
-    tls: Arc<MutualTls>,
-    path: PathBuf,
+    way: Way,
     connection: Mutex<Option<SendRequest<Body>>>,
 }
 
+/// How one comes to a service of the host.
+pub(super) enum Way {
+    /// It listens on a socket.
+    Socket(Arc<MutualTls>, PathBuf),
+    /// In the session, by its number.
+    Door(Arc<Door>, u32),
+}
+
 impl Channel {
-    pub(super) fn new(tls: Arc<MutualTls>, path: PathBuf) -> Self {
+    pub(super) fn new(way: Way) -> Self {
         Self(Arc::new(Shared {
-            tls,
-            path,
+            way,
             connection: Mutex::new(None),
         }))
     }
@@ -72,10 +81,14 @@ impl Shared {
         Ok(connection.insert(made).clone())
     }
 
-    async fn dial(&self) -> io::Result<TlsStream<UnixStream>> {
-        self.tls
-            .connect(UnixStream::connect(&self.path).await?)
-            .await
+    async fn dial(&self) -> io::Result<TlsStream<Wire>> {
+        match &self.way {
+            Way::Socket(tls, path) => {
+                let socket = UnixStream::connect(path).await?;
+                tls.connect(Either::Left(socket)).await
+            }
+            Way::Door(door, service_id) => door.dial(*service_id).await,
+        }
     }
 }
 

@@ -42,11 +42,15 @@ pub(crate) fn handshake(data: &[u8]) {
         }
     };
     let socket = host.socket_dir.join("plugin1");
-    let Ok(line) = PROTOCOL.handshake_line(&socket, tls.certificate()) else {
+    let Ok(line) = PROTOCOL.handshake_line(&host, &socket, tls.certificate()) else {
         return;
     };
     let fields: Vec<_> = line.trim_end_matches('\n').split('|').collect();
     assert_eq!(line.matches('\n').count(), 1, "{line}");
-    assert_eq!(fields.len(), 6, "{line}");
+    assert_eq!(
+        fields.len(),
+        6 + usize::from(host.wants_multiplexing),
+        "{line}"
+    );
     assert_eq!(Path::new(fields[3]), socket, "{line}");
 }

@@ -39,17 +39,19 @@ impl Protocol {
         }
     }
 
-    /// The one line that the host reads. It has no seventh field (broker multiplexing): hosts before
-    /// go-plugin 1.6 would read it as part of the certificate.
+    /// The one line that the host reads. It has a seventh field (broker multiplexing) only for hosts that
+    /// ask for it: those before go-plugin 1.6 would read it as part of the certificate.
     pub(super) fn handshake_line(
         &self,
+        host: &HostEnv,
         socket: &Path,
         certificate: &CertificateDer<'_>,
     ) -> Result<String, StartError> {
         let path = socket.to_str().filter(|path| !path.contains(['|', '\n']));
         let path = path.ok_or_else(|| StartError::SocketPath(socket.to_owned()))?;
+        let multiplexing = if host.wants_multiplexing { "|true" } else { "" };
         Ok(format!(
-            "{CORE_PROTOCOL}|{}|unix|{path}|grpc|{}\n",
+            "{CORE_PROTOCOL}|{}|unix|{path}|grpc|{}{multiplexing}\n",
             self.version,
             STANDARD_NO_PAD.encode(certificate)
         ))
@@ -67,9 +69,13 @@ mod tests {
         version: 5,
     };
 
+    fn host(variables: &[(&str, &str)]) -> HostEnv {
+        let environment: FixedEnvironment = variables.iter().copied().collect();
+        HostEnv::read(&PROTOCOL, &environment)
+    }
+
     fn choose(offered: &str) -> Result<(), StartError> {
-        let environment = FixedEnvironment::from([("PLUGIN_PROTOCOL_VERSIONS", offered)]);
-        PROTOCOL.choose_version(&HostEnv::read(&PROTOCOL, &environment))
+        PROTOCOL.choose_version(&host(&[("PLUGIN_PROTOCOL_VERSIONS", offered)]))
     }
 
     #[test]
@@ -93,16 +99,26 @@ mod tests {
         // These bytes need `+`, `/` and two characters of padding.
         let certificate = CertificateDer::from(vec![0xfb, 0xff, 0xfe, 0xfb]);
 
-        let line = PROTOCOL.handshake_line(Path::new("/tmp/plugin1"), &certificate);
+        let line = PROTOCOL.handshake_line(&host(&[]), Path::new("/tmp/plugin1"), &certificate);
 
         assert_eq!(line.unwrap(), "1|5|unix|/tmp/plugin1|grpc|+//++w\n");
+    }
+
+    #[test]
+    fn a_host_that_wants_one_session_reads_so_in_a_seventh_field() {
+        let certificate = CertificateDer::from(vec![1]);
+        let host = host(&[("PLUGIN_MULTIPLEX_GRPC", "true")]);
+
+        let line = PROTOCOL.handshake_line(&host, Path::new("/tmp/plugin1"), &certificate);
+
+        assert_eq!(line.unwrap(), "1|5|unix|/tmp/plugin1|grpc|AQ|true\n");
     }
 
     #[test]
     fn a_socket_that_the_line_cannot_name_is_refused() {
         let certificate = CertificateDer::from(vec![1]);
         for path in ["/tmp/a|b/plugin1", "/tmp/a\nb/plugin1"] {
-            let line = PROTOCOL.handshake_line(Path::new(path), &certificate);
+            let line = PROTOCOL.handshake_line(&host(&[]), Path::new(path), &certificate);
             let error = line.expect_err(path).to_string();
             assert!(error.contains(&format!("{path:?}")), "{error}");
         }

@@ -16,8 +16,11 @@ use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::either::Either;
 use tonic::transport::server::Connected;
 
+use super::door::Door;
+use super::session::{Session, Wire};
 use super::tls::MutualTls;
 use super::{HostEnv, StartError};
 use crate::chance;
@@ -74,9 +77,11 @@ impl Listener {
 
     /// The connections of the host, once they have proved to be the host's. Each handshake runs on
     /// its own, so that a peer that says nothing keeps nobody waiting.
+    /// With a door all of them are in one session.
     pub(super) fn incoming(
         &self,
         tls: Arc<MutualTls>,
+        door: Option<Arc<Door>>,
     ) -> impl Stream<Item = io::Result<HostConnection>> + use<> {
         let socket = Arc::clone(&self.socket);
         let (ready, connections) = mpsc::channel(1);
@@ -88,7 +93,17 @@ impl Listener {
                 };
                 match accepted {
                     Ok((stream, _)) => {
-                        tokio::spawn(shake_hands(stream, Arc::clone(&tls), ready.clone()));
+                        let host = Incoming {
+                            tls: Arc::clone(&tls),
+                            ready: ready.clone(),
+                        };
+                        let door = door.clone();
+                        tokio::spawn(async move {
+                            match door {
+                                None => drop(host.shake_hands(Either::Left(stream)).await),
+                                Some(door) => host.hold(stream, door).await,
+                            }
+                        });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection, trying again");
@@ -101,16 +116,39 @@ impl Listener {
     }
 }
 
-async fn shake_hands(
-    stream: UnixStream,
+/// Where those go who have yet to prove that they are the host.
+#[derive(Clone)]
+struct Incoming {
     tls: Arc<MutualTls>,
     ready: mpsc::Sender<io::Result<HostConnection>>,
-) {
-    match tokio::time::timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
-        // Nobody receives it if the process is about to end.
-        Ok(Ok(stream)) => drop(ready.send(Ok(HostConnection(stream))).await),
-        Ok(Err(error)) => tracing::warn!(%error, "TLS handshake failed"),
-        Err(_) => tracing::warn!("dropped a connection that did not finish its TLS handshake"),
+}
+
+impl Incoming {
+    /// Whether it was the host.
+    async fn shake_hands(self, wire: Wire) -> bool {
+        match tokio::time::timeout(HANDSHAKE_LIMIT, self.tls.accept(wire)).await {
+            Ok(Ok(stream)) => {
+                // Nobody receives it if the process is about to end.
+                let _ = self.ready.send(Ok(HostConnection(stream))).await;
+                return true;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "TLS handshake failed"),
+            Err(_) => tracing::warn!("dropped a connection that did not finish its TLS handshake"),
+        }
+        false
+    }
+
+    /// Holds a session with whoever has connected. Its streams prove who that is, each for itself.
+    async fn hold(self, connection: UnixStream, door: Arc<Door>) {
+        let (session, mut streams) = Session::on(connection);
+        while let Some(stream) = streams.recv().await {
+            let (host, door, session) = (self.clone(), Arc::clone(&door), session.clone());
+            tokio::spawn(async move {
+                if host.shake_hands(Either::Right(stream)).await {
+                    door.opens_into(session);
+                }
+            });
+        }
     }
 }
 
@@ -136,7 +174,7 @@ fn group_id(groups: &str, name: &str) -> Option<u32> {
 
 /// A connection whose other end is the host. It exists because tonic wants to know what it serves
 /// on.
-pub(super) struct HostConnection(TlsStream<UnixStream>);
+pub(super) struct HostConnection(TlsStream<Wire>);
 
 impl Connected for HostConnection {
     type ConnectInfo = ();

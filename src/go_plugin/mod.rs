@@ -3,12 +3,12 @@
 //!
 //! May depend on: [`crate::pb`], and the leaves [`crate::chance`], [`crate::clock`] and [`crate::environment`].
 //!
-//! Not offered: the `netrpc` protocol, TCP sockets (go-plugin uses them on Windows only) and broker
-//! multiplexing (`PLUGIN_MULTIPLEX_GRPC`, which hosts ask of plugins in containers).
+//! Not offered: the `netrpc` protocol, and TCP sockets (go-plugin uses them on Windows only).
 
 mod broker;
 mod channel;
 mod controller;
+mod door;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod fuzzing;
 mod handshake;
@@ -16,6 +16,7 @@ pub mod hclog;
 mod host_env;
 mod listener;
 mod services;
+mod session;
 mod shutdown;
 mod stdio;
 mod tls;
@@ -126,19 +127,18 @@ pub async fn serve(
     let host_certificate = host_certificate.ok_or(StartError::NoHostCertificate)?;
     let tls = Arc::new(MutualTls::with_host(host_certificate, clock)?);
     let listener = Listener::bind(host)?;
-    if host.wants_multiplexing {
-        tracing::error!(
-            "the host wants broker multiplexing (PLUGIN_MULTIPLEX_GRPC), which this plugin does \
-             not offer: run it as a process, not in a container"
-        );
-    }
-    let line = protocol.handshake_line(listener.path(), tls.certificate())?;
+    let line = protocol.handshake_line(host, listener.path(), tls.certificate())?;
     stdout
         .write_all(line.as_bytes())
         .and_then(|()| stdout.flush())
         .map_err(StartError::Announce)?;
 
-    let broker = Arc::new(Broker::new(Arc::clone(&tls)));
+    let broker = Arc::new(if host.wants_multiplexing {
+        Broker::in_session(Arc::clone(&tls), shutdown.clone())
+    } else {
+        Broker::new(Arc::clone(&tls))
+    });
+    let incoming = listener.incoming(tls, broker.door());
     let services = services(Arc::clone(&broker))
         .with(broker::service(broker, shutdown.clone()))
         .with(stdio::service(shutdown.clone()))
@@ -150,7 +150,7 @@ pub async fn serve(
         // requests may end it.
         .http2_max_pending_accept_reset_streams(Some(usize::MAX))
         .http2_max_local_error_reset_streams(None)
-        .serve_with_incoming_shutdown(services, listener.incoming(tls), shutdown.begun());
+        .serve_with_incoming_shutdown(services, incoming, shutdown.begun());
     shutdown.bound(serving).await?;
     Ok(())
 }

@@ -29,9 +29,9 @@ use rustls::{
     SignatureScheme, SupportedProtocolVersion,
 };
 use time::Duration;
-use tokio::net::UnixStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use super::session::Wire;
 use crate::clock::Clock;
 
 /// The only name in either certificate.
@@ -108,18 +108,12 @@ impl MutualTls {
     }
 
     /// The host dialed us.
-    pub(super) async fn accept(
-        &self,
-        stream: UnixStream,
-    ) -> io::Result<server::TlsStream<UnixStream>> {
+    pub(super) async fn accept(&self, stream: Wire) -> io::Result<server::TlsStream<Wire>> {
         self.acceptor.accept(stream).await
     }
 
     /// We dialed the host.
-    pub(super) async fn connect(
-        &self,
-        stream: UnixStream,
-    ) -> io::Result<client::TlsStream<UnixStream>> {
+    pub(super) async fn connect(&self, stream: Wire) -> io::Result<client::TlsStream<Wire>> {
         let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
         self.connector.connect(name, stream).await
     }
@@ -266,5 +260,21 @@ impl ServerCertVerifier for PinnedPeer {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// With some host.
+    pub(in crate::go_plugin) fn mutual_tls() -> Arc<MutualTls> {
+        use base64::Engine as _;
+
+        let host = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+        let text = base64::engine::general_purpose::STANDARD.encode(host.cert.der());
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+        Arc::new(MutualTls::with_host(&pem, &SystemClock).unwrap())
     }
 }

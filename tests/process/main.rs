@@ -20,6 +20,7 @@ mod launch;
 mod logs;
 mod memory;
 mod requests;
+mod session;
 mod storage;
 mod system_view;
 mod toy;

@@ -53,6 +53,20 @@ pub(crate) struct ToyPlugin {
 impl ToyPlugin {
     /// Starts one for a host with this certificate.
     pub(crate) async fn start(host: &Identity) -> Self {
+        Self::started(host, &[], Handshake::parse).await
+    }
+
+    /// The same for a host that wants one session.
+    pub(crate) async fn start_for_session(host: &Identity) -> Self {
+        let variables = [("PLUGIN_MULTIPLEX_GRPC", "true")];
+        Self::started(host, &variables, Handshake::parse_with_session).await
+    }
+
+    async fn started(
+        host: &Identity,
+        variables: &[(&str, &str)],
+        parse: fn(&str) -> Handshake,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let gates = Arc::new(Gates {
             begun: Semaphore::new(0),
@@ -60,12 +74,14 @@ impl ToyPlugin {
             unblock: Barrier::new(2),
             cleaned_up: AtomicU32::new(0),
         });
-        let environment = FixedEnvironment::from([
+        let certificate = host.pem();
+        let usual = [
             (rpc::PROTOCOL.cookie_key, rpc::PROTOCOL.cookie_value),
             ("PLUGIN_PROTOCOL_VERSIONS", "5,4"),
-            ("PLUGIN_CLIENT_CERT", &host.pem()),
+            ("PLUGIN_CLIENT_CERT", &certificate),
             ("PLUGIN_UNIX_SOCKET_DIR", directory.path().to_str().unwrap()),
-        ]);
+        ];
+        let environment: FixedEnvironment = usual.iter().chain(variables).copied().collect();
         let factory = Arc::new(ToyFactory(Arc::clone(&gates)));
         let (line, announced) = oneshot::channel();
         let (end, process) = oneshot::channel();
@@ -86,7 +102,7 @@ impl ToyPlugin {
         });
         let line = soon(announced).await.unwrap();
         Self {
-            handshake: Handshake::parse(&line),
+            handshake: parse(&line),
             gates,
             process,
             directory,

@@ -60,8 +60,8 @@ pub(crate) fn answer(data: &[u8]) -> Option<Error> {
         .err()?;
     let told = error.to_string();
     assert!(!error.message().is_empty());
-    assert!(!told.contains(SECRET), "{told}");
-    // What stands elsewhere in the answer, too, may be told for that reason.
+    // What stands in the answer, too, may be told for that reason.
+    assert!(text.contains(SECRET) || !told.contains(SECRET), "{told}");
     let as_secret = format!("<SecretAccessKey>{GIVEN_SECRET}");
     let is_secret = text.matches(GIVEN_SECRET).count() == text.matches(&as_secret).count();
     assert!(!is_secret || !told.contains(GIVEN_SECRET), "{told}");

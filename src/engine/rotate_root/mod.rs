@@ -26,7 +26,7 @@ use super::clients::root_config::RootConfig;
 use super::clients::{Connected, RootChange};
 use super::error::refused;
 use super::key_rotation::{
-    self, KeyChange, NotAccepted, NotStored, Owner, Reach, in_time, until_accepted,
+    self, KeyChange, NotAccepted, NotStored, Owner, QUOTA, Reach, in_time, until_accepted,
 };
 use crate::aws::limit::Class;
 use crate::aws::{self, AccessKey, AccessKeyId, AccountIam, ErrorKind, Iam, UserName};
@@ -122,10 +122,15 @@ async fn rotate(
             "the access key in config/root belongs to the account's root user, which has no name: use the key of an IAM user",
         )
     })?;
+    let mut access_keys = list_keys(&iam, &user_name).await?;
+    if access_keys.as_ref().is_some_and(|ids| ids.len() >= QUOTA) {
+        unfinished::finish_earlier(engine, storage, caller, &change).await?;
+        access_keys = list_keys(&iam, &user_name).await?;
+    }
     let key_change = KeyChange {
         user_name: user_name.to_string(),
         aws_account: clients.account(caller).await,
-        access_keys: list_keys(&iam, &user_name).await?,
+        access_keys,
         retired: vec![old_id.to_string()],
         ..KeyChange::default()
     };

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate;
 mod services;
+pub(crate) mod session;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
         .expect("nothing happened for a long time")
 }
 
-/// The six fields of the handshake line.
+/// The fields of the handshake line.
 #[derive(Clone, Debug)]
 pub(crate) struct Handshake {
     pub(crate) socket: PathBuf,
@@ -51,6 +52,13 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
+    /// Reads the line as a host does that has asked for a session.
+    pub(crate) fn parse_with_session(line: &str) -> Self {
+        let (six, multiplexing) = line.trim().rsplit_once('|').unwrap();
+        assert_eq!(multiplexing, "true", "{line}");
+        Self::parse(six)
+    }
+
     /// Reads the line as strictly as the oldest host does.
     pub(crate) fn parse(line: &str) -> Self {
         let fields: Vec<_> = line.trim().split('|').collect();
@@ -149,6 +157,7 @@ impl FakeHost {
             service_id,
             network: network.to_owned(),
             address: address.to_owned(),
+            knock: None,
         };
         self.announce.send(address).await.unwrap();
     }
@@ -183,12 +192,7 @@ impl FakeHost {
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = Server::builder().serve_with_incoming_shutdown(
-            Services::default()
-                .with(
-                    StorageServer::new(services.clone())
-                        .max_decoding_message_size(i32::MAX as usize),
-                )
-                .with(SystemViewServer::new(services)),
+            brokered(services),
             ReceiverStream::new(connections),
             async {
                 // A test that drops the handle wants it to serve on.
@@ -209,6 +213,13 @@ impl FakeHost {
         let mut controller = GrpcControllerClient::new(self.channel.clone());
         soon(controller.shutdown(Empty {})).await.unwrap();
     }
+}
+
+/// What a mount finds behind its broker's number.
+fn brokered(services: HostServices) -> Services {
+    Services::default()
+        .with(StorageServer::new(services.clone()).max_decoding_message_size(i32::MAX as usize))
+        .with(SystemViewServer::new(services))
 }
 
 /// The host's server for one mount.

@@ -25,6 +25,46 @@ async fn a_process_that_dies_during_a_rotation_leaves_one_key_which_is_the_store
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rotation_ends_what_one_before_it_left_and_goes_on() {
+    for at in [Fault::HeldBefore, Fault::HeldAfter] {
+        for answered in 0..CALLS {
+            let mut mount = configured().await;
+            mount.aws().die_after(answered, at);
+            assert!(mount.unless_dead(rotate(&mount)).await.is_none());
+            mount.aws().heal();
+            mount.restart().await;
+            let before = stored_key(&mount).await;
+
+            let circumstances = format!("{at:?} after {answered} calls");
+            rotate(&mount).await.expect(&circumstances);
+
+            assert_ne!(stored_key(&mount).await, before, "{circumstances}");
+            assert_eq!(keys(&mount), [stored_key(&mount).await], "{circumstances}");
+            mount.recover().await;
+            assert_sound(&mount, &circumstances).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_ended_leaves_no_room_and_is_left_to_rollback() {
+    let mut mount = configured().await;
+    mount.aws().die_after(CALLS - 1, Fault::HeldBefore);
+    assert!(mount.unless_dead(rotate(&mount)).await.is_none());
+    mount.aws().heal();
+    mount.restart().await;
+    mount
+        .aws()
+        .inject(FaultRule::on("iam:DeleteAccessKey", Fault::Denied).times(1));
+
+    let error = rotate(&mount).await.unwrap_err().to_string();
+
+    assert!(error.contains("no further access key"), "{error}");
+    mount.recover().await;
+    assert_sound(&mount, "after a refused end").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rollback_that_dies_is_done_again() {
     for died_in_rotation in [3, CALLS - 1] {
         for answered in 0..2 {
@@ -178,19 +218,18 @@ async fn a_lost_answer_to_create_access_key_leaves_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_failed_rotation_left_goes_at_the_next_tick_and_the_key_can_be_rotated_again() {
-    let mount = configured().await;
+async fn the_next_rotation_ends_at_once_what_a_failed_one_left() {
+    let mut mount = configured().await;
     mount
         .aws()
         .inject(FaultRule::on("iam:CreateAccessKey", Fault::AnswerLost).times(1));
     rotate(&mount).await.unwrap_err();
-    let error = rotate(&mount).await.unwrap_err().to_string();
-    assert!(error.contains("LimitExceeded"), "{error}");
-
-    mount.clock().advance(Duration::from_mins(1));
-    mount.roll_back().await.unwrap();
+    assert_eq!(keys(&mount).len(), 2);
 
     rotate(&mount).await.unwrap();
+
+    assert_eq!(keys(&mount), [stored_key(&mount).await]);
+    mount.recover().await;
     assert_sound(&mount, "after a rotation that failed and one that did not").await;
 }
 
