@@ -11,14 +11,14 @@ use crate::settings::{checkout, settings};
 
 /// A token that may read these paths and nothing else.
 fn token(fixture: &Fixture, policy: &str, paths: &[&str]) -> String {
-    let rules: String = paths
+    let rules: Vec<_> = paths
         .iter()
-        .map(|path| format!("path \"{path}\" {{ capabilities = [\"read\"] }}\n"))
+        .map(|path| format!("path \"{path}\" {{ capabilities = [\"read\"] }}"))
         .collect();
     let host = &fixture.host;
     host.write(
         &format!("sys/policies/acl/{policy}"),
-        &json!({ "policy": rules }),
+        &json!({ "policy": rules.join("\n") }),
     )
     .succeeded();
     let body = host
