@@ -258,6 +258,10 @@ def sweep(plugin):
              f"{tick['time_s']:.2f} / {tick['cpu_s']:.2f} / {tick['most_kib'] / 1024:.1f}"]
             for number, tick in enumerate(found["ticks"], 1)
         ),
+        *(
+            [f"{look['what']}, p50 / p95, ms", f"{look['latency']['p50_ms']:.1f} / {look['latency']['p95_ms']:.1f}"]
+            for look in found.get("looks", [])
+        ),
         ["memory after, MiB", f"{found['after_kib'] / 1024:.1f}"],
     ]
     return grid([f"The register with {found['records']:,} users", plugin.title], rows)

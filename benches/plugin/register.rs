@@ -11,7 +11,7 @@ use crate::driver::progress::say;
 use crate::host::{self, Host};
 use crate::load;
 use crate::progress::Progress;
-use crate::report::{Report, Sweep, Tick};
+use crate::report::{Latency, Look, Report, Sweep, Tick};
 use crate::settings::Settings;
 use crate::subject::Subject;
 use crate::world::World;
@@ -19,6 +19,8 @@ use crate::world::World;
 const CLIENTS: usize = 64;
 /// How many ticks of the host's timer are measured; it lists all names in the first.
 const TICKS: usize = 3;
+/// How many kinds of requests are measured after that.
+const LOOKS: usize = 5;
 /// Between two looks at the process.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A tick is over when the process has done nothing for so long.
@@ -31,7 +33,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 pub(crate) async fn measure(settings: &Settings, world: &World, report: &mut Report) -> Fallible {
     // Only this plugin has such a register.
     let (plugin, report) = (&settings.plugins[0], &mut report.plugins[0]);
-    let mut progress = Progress::new("register", 1 + TICKS);
+    let mut progress = Progress::new("register", 1 + TICKS + LOOKS);
     let records = if settings.quick { 10_000 } else { 100_000 };
     let host = Host::start(&settings.host).await?;
     let subject = Subject::install(&host, world, plugin, 1).await?;
@@ -51,6 +53,7 @@ pub(crate) async fn measure(settings: &Settings, world: &World, report: &mut Rep
         records,
         before_kib: subject.memory()?,
         ticks: Vec::new(),
+        looks: Vec::new(),
         after_kib: 0,
     };
     for _ in 0..TICKS {
@@ -60,6 +63,15 @@ pub(crate) async fn measure(settings: &Settings, world: &World, report: &mut Rep
             tick.time_s, tick.cpu_s, tick.most_kib
         ));
         sweep.ticks.push(tick);
+    }
+    for (what, times, ask) in asks(&subject.mount_path(0), records) {
+        let run = load::run(host.address, 1, (0..times).map(|_| ask.clone())).await?;
+        if let Some(failure) = run.failures.first() {
+            return Err(format!("{what}: {failure}").into());
+        }
+        let latency = Latency::of(&run.latencies);
+        progress.step(&format!("{what}: {:.1} ms", latency.p50_ms));
+        sweep.looks.push(Look { what, latency });
     }
     sweep.after_kib = subject.memory()?;
     report.sweep = Some(sweep);
@@ -81,10 +93,39 @@ fn entries(storage: &str, records: usize) -> impl Iterator<Item = Ask> {
             "expires_at": 4_000_000_000_i64,
             "stored_at": 1_700_000_000_i64,
         });
-        let user = format!("vault-approle-full-1700000000-{number:020}");
-        let path = format!("sys/raw/{storage}/issued/{user}");
+        let path = format!("sys/raw/{storage}/issued/{}", user(number));
         host::ask("PUT", &path, &json!({ "value": record.to_string() }))
     })
+}
+
+fn user(number: usize) -> String {
+    format!("vault-approle-full-1700000000-{number:020}")
+}
+
+/// What is asked of the register, how often each.
+fn asks(mount: &str, records: usize) -> [(&'static str, usize, Ask); LOOKS] {
+    let middle = user(records / 2);
+    let get = |path: &str| host::ask("GET", &format!("{mount}/{path}"), &json!(null));
+    let dry_run = json!({ "dry_run": true });
+    [
+        (
+            "a page of 100 users",
+            20,
+            get(&format!("issued?list=true&limit=100&after={middle}")),
+        ),
+        ("one user by name", 100, get(&format!("issued/{middle}"))),
+        (
+            "one user by access key",
+            5,
+            get(&format!("issued/AKIA{:016}", records / 2)),
+        ),
+        (
+            "contain, dry run",
+            3,
+            host::ask("PUT", &format!("{mount}/contain/full"), &dry_run),
+        ),
+        ("metrics", 100, get("metrics")),
+    ]
 }
 
 /// Waits for the process to do something, and for that to end.

@@ -252,7 +252,16 @@ pub(crate) struct Sweep {
     pub(crate) before_kib: u64,
     /// Of the host's timer; all names are listed in the first.
     pub(crate) ticks: Vec<Tick>,
+    /// What operators and monitoring ask of it.
+    pub(crate) looks: Vec<Look>,
     pub(crate) after_kib: u64,
+}
+
+/// One kind of request to the register.
+#[derive(Debug, Serialize)]
+pub(crate) struct Look {
+    pub(crate) what: &'static str,
+    pub(crate) latency: Latency,
 }
 
 #[derive(Debug, Serialize)]

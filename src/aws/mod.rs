@@ -50,6 +50,9 @@ pub trait Iam: fmt::Debug + Send + Sync + 'static {
     /// `iam:GetUser`; `None` asks for the user whose credentials we hold.
     async fn get_user(&self, user_name: Option<&UserName>) -> Result<User, Error>;
 
+    /// `iam:ListUsers`: every user of the account, which AWS tells without their tags.
+    async fn list_users(&self) -> Result<Vec<User>, Error>;
+
     /// `iam:DeleteUser`: [`ErrorKind::DeleteConflict`] while anything is attached to the user.
     async fn delete_user(&self, user_name: &UserName) -> Result<(), Error>;
 

@@ -11,6 +11,8 @@ mod closed;
 mod config_check;
 mod config_lease;
 mod config_root;
+mod contain;
+mod counters;
 mod creds;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
@@ -21,6 +23,8 @@ mod issued;
 mod kept;
 mod key_rotation;
 mod locks;
+mod metrics;
+mod owner;
 mod policies;
 mod roles;
 mod rotate_root;
@@ -28,6 +32,8 @@ mod schedule;
 mod sessions;
 mod static_roles;
 mod stored;
+mod tag_rules;
+mod tidy;
 mod usernames;
 mod well_known;
 
@@ -45,18 +51,21 @@ use futures_util::join;
 
 use self::clients::{ClientCache, RootKeys};
 use self::config_lease::LeaseConfig;
+use self::contain::Contain;
+use self::counters::Counters;
 use self::identity::Identity;
 use self::issued::Register;
 use self::kept::Kept;
 use self::locks::NameLocks;
+use self::owner::Owner;
 use self::roles::RoleRecord;
 use self::sessions::Endings;
 use self::static_roles::StaticRoles;
 use crate::aws::Connector;
-use crate::aws::limit::Limits;
+use crate::aws::limit::{Counts, Limits};
 use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::framework::wal::{Life, WAL_PREFIX, WalEntry};
+use crate::framework::wal::{Life, Look, WAL_PREFIX, WalEntry};
 use crate::framework::{Answer, Backend, Declaration, Lifecycle, Path, Undone};
 use crate::logical::{
     self, BackendConfig, Error, Factory, Request, SpecialPaths, Storage, SystemView,
@@ -97,6 +106,11 @@ pub(crate) struct Engine {
     issued: Register,
     /// The sessions of STS that are ended before their time.
     sessions: Endings,
+    owner: Owner,
+    contain: Contain,
+    counters: Counters,
+    /// What became of the calls to AWS.
+    aws_calls: Arc<Counts>,
     /// Whose work WAL entries are.
     life: Life,
     clock: Arc<dyn Clock>,
@@ -120,6 +134,12 @@ fn paths() -> Vec<Path<Engine>> {
         issued::list_path(),
         issued::revoke_path(),
         well_known::path(),
+        contain::path(),
+        contain::mount_path(),
+        contain::status_path(),
+        contain::list_path(),
+        tidy::path(),
+        metrics::path(),
     ]
 }
 
@@ -138,6 +158,8 @@ fn declaration() -> Result<Declaration<Engine>, Error> {
                     sessions::PREFIX.to_owned(),
                     sessions::DENIALS_PREFIX.to_owned(),
                     sessions::POLICY_NAME_KEY.to_owned(),
+                    owner::KEY.to_owned(),
+                    contain::PREFIX.to_owned(),
                 ],
                 seal_wrap_storage: vec![
                     config_root::KEY.to_owned(),
@@ -165,14 +187,17 @@ impl Lifecycle for Engine {
     ) -> Result<(), Error> {
         // First: it lets the requests of older keys end, and those below are such requests.
         let root = rotate_root::rotate_due(&self, &*storage, &caller).await;
-        let (rotated, swept, ended, tended) = join!(
+        let (contained, rotated, swept, ended, tended) = join!(
+            contain::go_on(&self, &*storage, &caller),
             static_roles::rotate_due(&self, &*storage, &caller),
             issued::sweep(&self, &*storage, &caller),
             sessions::tick(&self, &*storage, &caller),
             rotate_root::tend_signing_keys(&self, &*storage),
         );
         root?;
-        both(both(both(rotated, swept), ended), tended)
+        [contained, rotated, swept, ended, tended]
+            .into_iter()
+            .fold(Ok(()), together)
     }
 
     async fn roll_back(
@@ -199,6 +224,10 @@ impl Lifecycle for Engine {
         // Whoever rotates a key holds the locks that the undoing waits for.
         let is_locked = [rotate_root::KIND, static_roles::KIND].contains(&entry.kind.as_str());
         is_locked || self.life.is_after(entry) || issued::is_condemned(entry)
+    }
+
+    fn looked_at_wal(&self, look: Look) {
+        self.counters.looked_at_wal(look);
     }
 
     async fn invalidate_key(&self, key: &str) {
@@ -229,8 +258,8 @@ impl Lifecycle for Engine {
     }
 }
 
-/// Both failures in one; the host reads one that is not our fault by itself.
-fn both(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
+/// Two pieces of work that failed are told in one sentence.
+fn together(one: Result<(), Error>, other: Result<(), Error>) -> Result<(), Error> {
     match (one, other) {
         (Err(Error::Internal(one)), Err(Error::Internal(other))) => {
             Err(Error::Internal(format!("{one}; {other}")))
@@ -269,10 +298,12 @@ impl EngineFactory {
             Arc::clone(&self.clock),
             &config.backend_uuid,
         ));
+        let limits = self.limits.mount();
         Ok(Engine {
+            aws_calls: limits.counts(),
             clients: ClientCache::new(
                 Arc::clone(&self.connector),
-                self.limits.mount(),
+                limits,
                 Arc::clone(&self.root_keys),
                 Arc::clone(&identity),
                 Arc::clone(&config.system),
@@ -287,6 +318,9 @@ impl EngineFactory {
             static_roles: StaticRoles::new(Arc::clone(&self.clock)),
             issued: Register::begin(&*self.clock),
             sessions: Endings::default(),
+            owner: Owner::default(),
+            contain: Contain::default(),
+            counters: Counters::default(),
             life: Life::begin().map_err(|error| Error::internal(error.to_string()))?,
             clock: Arc::clone(&self.clock),
             system: Arc::clone(&config.system),

@@ -77,6 +77,9 @@ pub trait Lifecycle: Send + Sync + 'static {
         false
     }
 
+    /// The host's timer has looked at the write-ahead log.
+    fn looked_at_wal(&self, _look: wal::Look) {}
+
     /// Another node changed what is stored under `key`.
     async fn invalidate_key(&self, _key: &str) {}
 
@@ -244,7 +247,8 @@ impl<S: Lifecycle> Backend<S> {
         let (handler, docs) = route
             .operation(&request.operation)
             .ok_or(Error::UnsupportedOperation)?;
-        if docs.forward && self.must_forward().await? || docs.leased && self.is_standby().await? {
+        let active_only = docs.leased || docs.of_active_node;
+        if docs.forward && self.must_forward().await? || active_only && self.is_standby().await? {
             return Err(Error::ReadOnly(READ_ONLY_STORAGE.to_owned()));
         }
         let raw = std::mem::take(&mut request.data);

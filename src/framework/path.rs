@@ -59,6 +59,10 @@ pub struct OperationDocs {
     /// The answer has a lease, which a standby cannot keep: it hands the request to the active
     /// node. A secondary keeps leases of its own.
     pub leased: bool,
+    /// The answer is of what only the active node knows: a standby hands the request to it.
+    pub of_active_node: bool,
+    /// The content type of an answer that clients read as it is ([`Response::raw`]); empty for JSON.
+    pub raw: &'static str,
     /// What the answer's data may hold.
     pub response: &'static [ResponseField],
 }
@@ -71,6 +75,8 @@ impl OperationDocs {
         suffix: "",
         forward: false,
         leased: false,
+        of_active_node: false,
+        raw: "",
         response: &[],
     };
 }

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream, try_join};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::wal::{self, WalId};
+use super::wal::{self, Look, WalId};
 use super::{Lifecycle, Undone};
 use crate::caller::Caller;
 use crate::logical::{Error, Request, Storage};
@@ -43,9 +43,15 @@ pub(super) async fn run<S: Lifecycle>(
         let mut replays = stream::iter(ids)
             .map(|id| replay(state, storage, caller, id, youngest))
             .buffer_unordered(AT_A_TIME);
-        while let Some(replayed) = replays.next().await {
+        let mut look = Look {
+            whole: true,
+            ..Look::default()
+        };
+        while let Some((left, replayed)) = replays.next().await {
+            note(&mut look, left);
             keep(replayed, &failures)?;
         }
+        state.looked_at_wal(look);
         Ok(())
     };
     try_join!(periodic, replays)?;
@@ -73,6 +79,27 @@ fn keep(outcome: Result<(), Error>, failures: &Mutex<Vec<String>>) -> Result<(),
     Ok(())
 }
 
+/// What is left of an entry.
+#[derive(Clone, Copy)]
+enum Left {
+    Nothing,
+    /// It stays.
+    Entry(OffsetDateTime),
+    /// It was not read.
+    Unread,
+}
+
+fn note(look: &mut Look, left: Left) {
+    match left {
+        Left::Nothing => return,
+        Left::Unread => look.whole = false,
+        Left::Entry(began) => {
+            look.oldest = Some(look.oldest.map_or(began, |oldest| oldest.min(began)));
+        }
+    }
+    look.entries += 1;
+}
+
 /// Rolls back the entry if it was made at `youngest` (Unix seconds) or before.
 async fn replay<S: Lifecycle>(
     state: &Arc<S>,
@@ -80,23 +107,29 @@ async fn replay<S: Lifecycle>(
     caller: &Caller,
     id: WalId,
     youngest: i64,
-) -> Result<(), Error> {
+) -> (Left, Result<(), Error>) {
     if Instant::now() >= caller.begin_by() {
-        return Ok(());
+        return (Left::Unread, Ok(()));
     }
-    let Some(entry) = wal::get(&**storage, &id).await? else {
-        return Ok(());
+    let entry = match wal::get(&**storage, &id).await {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return (Left::Nothing, Ok(())),
+        Err(error) => return (Left::Unread, Err(error.into())),
     };
+    let stays = Left::Entry(entry.began());
     if entry.created_at > youngest && !state.is_abandoned(&entry) {
-        return Ok(());
+        return (stays, Ok(()));
     }
     let context = format!("error rolling back {:?} entry", entry.kind);
     let undone = Arc::clone(state)
         .roll_back(Arc::clone(storage), caller.clone(), entry)
-        .await
-        .map_err(|error| error.context(&context))?;
+        .await;
     match undone {
-        Undone::Certainly => Ok(wal::delete(&**storage, &id).await?),
-        Undone::LookAgain => Ok(()),
+        Ok(Undone::Certainly) => match wal::delete(&**storage, &id).await {
+            Ok(()) => (Left::Nothing, Ok(())),
+            Err(error) => (stays, Err(error.into())),
+        },
+        Ok(Undone::LookAgain) => (stays, Ok(())),
+        Err(error) => (stays, Err(error.context(&context))),
     }
 }

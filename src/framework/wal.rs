@@ -37,6 +37,17 @@ pub struct WalEntry {
     pub life: String,
 }
 
+/// What a look at all entries has found: those that are still there after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// How many.
+    pub entries: usize,
+    /// When the oldest of those was stored that were read.
+    pub oldest: Option<OffsetDateTime>,
+    /// Whether there was time to read all of them.
+    pub whole: bool,
+}
+
 /// One life of a mount: from its set-up in a process to its end there. What an ended life has begun
 /// nobody works on any more.
 #[derive(Clone, Debug, PartialEq, Eq)]

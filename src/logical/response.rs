@@ -2,9 +2,18 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::{JsonObject, Secret};
+
+/// By these keys of an answer's data a host knows one that clients read as it is
+/// (`logical.HTTPStatusCode` and others).
+const RAW_STATUS: &str = "http_status_code";
+const RAW_CONTENT_TYPE: &str = "http_content_type";
+const RAW_CACHE_CONTROL: &str = "http_raw_cache_control";
+const RAW_BODY: &str = "http_raw_body";
 
 /// The answer to a request.
 #[derive(Clone, Default, PartialEq)]
@@ -18,10 +27,6 @@ pub struct Response {
 }
 
 impl Response {
-    /// The key of the body of an answer that is raw. Hosts decode one that is Base64, so no such text is
-    /// to be answered.
-    pub const RAW_BODY: &str = "http_raw_body";
-
     /// An answer with data.
     pub fn data(data: JsonObject) -> Self {
         Self {
@@ -38,15 +43,23 @@ impl Response {
         }
     }
 
-    /// An answer that the client reads as it is, with status 200, instead of in the host's envelope.
+    /// An answer that clients read as it is, with status 200, without the host's JSON around it.
     pub fn raw(content_type: &str, cache_control: &str, body: &str) -> Self {
         let text = |name: &str, text: &str| (name.to_owned(), Value::from(text));
         Self::data(JsonObject::from_iter([
-            ("http_status_code".to_owned(), Value::from(200)),
-            text("http_content_type", content_type),
-            text("http_raw_cache_control", cache_control),
-            text(Self::RAW_BODY, body),
+            (RAW_STATUS.to_owned(), Value::from(200)),
+            text(RAW_CONTENT_TYPE, content_type),
+            text(RAW_CACHE_CONTROL, cache_control),
+            // Hosts decode what happens to be Base64, so it always is.
+            text(RAW_BODY, &BASE64_STANDARD.encode(body)),
         ]))
+    }
+
+    /// What clients read of an answer that is [raw](Self::raw).
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn raw_body(&self) -> Option<String> {
+        let body = self.data.get(RAW_BODY)?.as_str()?;
+        String::from_utf8(BASE64_STANDARD.decode(body).ok()?).ok()
     }
 
     /// The answer to a list. Without keys it has no data, which a client sees as 404.

@@ -67,6 +67,11 @@ impl InMemoryStorage {
         lock(&self.entries).insert(key.to_owned(), text.as_bytes().to_vec());
     }
 
+    /// Takes an entry out, behind everybody's back; answers whether it was there.
+    pub fn remove(&self, key: &str) -> bool {
+        lock(&self.entries).remove(key).is_some()
+    }
+
     /// Notes a call down, and whether it fails.
     fn called(&self, name: &str, faults: &[StorageFault], key: &str) -> Result<(), StorageError> {
         lock(&self.calls).push(format!("{name} {key}"));

@@ -162,3 +162,20 @@ fn values_are_in_no_debug_text() {
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("path"), "{shown}");
 }
+
+#[test]
+fn a_raw_answer_is_base_64_whatever_it_says() {
+    // As base 64 this would be decoded by the host.
+    let response = Response::raw("text/plain", "no-store", "abcd");
+
+    assert_eq!(
+        json!(response.data),
+        json!({
+            "http_status_code": 200,
+            "http_content_type": "text/plain",
+            "http_raw_cache_control": "no-store",
+            "http_raw_body": "YWJjZA==",
+        })
+    );
+    assert_eq!(response.raw_body().unwrap(), "abcd");
+}

@@ -58,6 +58,13 @@ impl Iam for Client {
         .await
     }
 
+    async fn list_users(&self) -> Result<Vec<User>, Error> {
+        self.call("iam:ListUsers", String::new(), |world, caller| {
+            Ok(world.list_users(caller))
+        })
+        .await
+    }
+
     async fn delete_user(&self, user_name: &UserName) -> Result<(), Error> {
         let target = user_name.to_string();
         self.call("iam:DeleteUser", target, |world, caller| {

@@ -77,6 +77,17 @@ impl World {
         Ok(self.user(&caller.account, &name)?.describe())
     }
 
+    /// AWS leaves the tags out of a list.
+    pub(super) fn list_users(&mut self, caller: &Caller) -> Vec<User> {
+        let users = self.account(&caller.account).users.values();
+        users
+            .map(|user| User {
+                tags: Vec::new(),
+                ..user.describe()
+            })
+            .collect()
+    }
+
     pub(super) fn delete_user(
         &mut self,
         caller: &Caller,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::counts::Counts;
 use super::limiter::Limiter;
 use super::queue::{Class, Rank};
 use super::rate::Answer;
@@ -41,6 +42,7 @@ pub struct AccountIam {
     pub(super) iam: Arc<dyn Iam>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) mount: u64,
+    pub(super) counts: Arc<Counts>,
     pub(super) road: Arc<Road>,
 }
 
@@ -59,6 +61,7 @@ impl AccountIam {
             phase: Phase::Whole,
             expected: 0,
             caller: caller.clone(),
+            counts: Arc::clone(&self.counts),
             road: Arc::clone(&self.road),
         }
     }
@@ -75,6 +78,7 @@ pub struct LimitedIam {
     phase: Phase,
     expected: usize,
     caller: Caller,
+    counts: Arc<Counts>,
     road: Arc<Road>,
 }
 
@@ -127,6 +131,7 @@ impl LimitedIam {
     pub fn let_in(&self, operation: &'static str) -> Result<(), Error> {
         Request::let_in(&self.asks(SPARES), &self.request.limiter)
             .map_err(|crowd| Error::unasked(operation, ErrorKind::Throttled, crowd.to_string()))
+            .inspect_err(|error| self.counts.not_sent(error))
     }
 
     fn asks(&self, kills: Kills) -> Asks {
@@ -156,17 +161,24 @@ impl LimitedIam {
         let mut refusals = 0;
         let mut pause = FIRST_PAUSE;
         loop {
-            let permit = tokio::select! {
-                biased;
-                () = self.caller.gone() => None,
-                permit = self.request.limiter.acquire(self.asks(kills)) => permit,
+            let asks = self.asks(kills);
+            let permit = {
+                let _waits = self.counts.waits(asks.rank.class);
+                tokio::select! {
+                    biased;
+                    () = self.caller.gone() => None,
+                    permit = self.request.limiter.acquire(asks) => permit,
+                }
             };
             let Some(permit) = permit else {
-                return Err(self.unserved(operation, refusal));
+                let error = self.unserved(operation, refusal);
+                self.counts.not_sent(&error);
+                return Err(error);
             };
             let result = timeout_at(answered_by, send())
                 .await
                 .unwrap_or_else(|_| Err(unanswered(operation, &self.road)));
+            self.counts.called(operation, &result);
             let answer = told(&result);
             // Returned before any pause: others have their turns meanwhile.
             if answer != Answer::Throttled || refusals < TELLING_REFUSALS {
@@ -241,6 +253,7 @@ macro_rules! limited {
 
 limited! {
     get_user, "iam:GetUser", SPARES, (user_name: Option<&UserName>) -> User;
+    list_users, "iam:ListUsers", SPARES, () -> Vec<User>;
     delete_user, "iam:DeleteUser", SPARES, (user_name: &UserName) -> ();
     create_access_key, "iam:CreateAccessKey", SPARES, (user_name: &UserName) -> AccessKey;
     delete_access_key, "iam:DeleteAccessKey", KILLS, (user_name: &UserName, id: &AccessKeyId) -> ();

@@ -12,6 +12,7 @@
 //! of its calls are under way is limited (`sts`); the SDK repeats what STS throttles.
 
 mod account;
+mod counts;
 mod iam;
 mod limiter;
 mod load;
@@ -26,6 +27,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+pub use counts::Counts;
 pub use iam::{AccountIam, LimitedIam};
 pub use queue::Class;
 pub use sts::{AccountSts, LimitedSts};
@@ -48,6 +50,7 @@ impl Limits {
         MountLimits {
             limits: Arc::clone(self),
             mount: self.mounts.fetch_add(1, Ordering::Relaxed),
+            counts: Arc::default(),
         }
     }
 
@@ -69,9 +72,15 @@ impl Limits {
 pub struct MountLimits {
     limits: Arc<Limits>,
     mount: u64,
+    counts: Arc<Counts>,
 }
 
 impl MountLimits {
+    /// What became of the mount's calls so far.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
     /// An IAM client.
     pub fn iam(
         &self,
@@ -82,6 +91,7 @@ impl MountLimits {
             iam: connector.iam(config)?,
             limiter: self.limits.limiter(config),
             mount: self.mount,
+            counts: Arc::clone(&self.counts),
             road: Arc::new(connector.road_to_iam(config)),
         })
     }
@@ -95,6 +105,7 @@ impl MountLimits {
         Ok(AccountSts {
             sts: connector.sts(config)?,
             limiter: self.limits.limiter(config),
+            counts: Arc::clone(&self.counts),
             road: Arc::new(connector.road_to_sts(config)),
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
 
+use super::counts::Counts;
 use super::limiter::Limiter;
 use super::{nobody_waits, out_of_time, unanswered};
 use crate::aws::{
@@ -18,6 +19,7 @@ use crate::caller::Caller;
 pub struct AccountSts {
     pub(super) sts: Arc<dyn Sts>,
     pub(super) limiter: Arc<Limiter>,
+    pub(super) counts: Arc<Counts>,
     pub(super) road: Arc<Road>,
 }
 
@@ -62,17 +64,26 @@ impl LimitedSts {
         operation: &'static str,
         send: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        let counts = &self.of.counts;
         let answer = async {
-            if Instant::now() >= self.until {
-                return Err(out_of_time(operation));
-            }
-            let bound = &self.of.limiter.sts;
-            let Ok(Ok(_place)) = timeout_at(self.until, bound.acquire()).await else {
-                return Err(out_of_time(operation));
+            let waits = counts.waits_for_sts();
+            let bound = timeout_at(self.until, self.of.limiter.sts.acquire());
+            let place = if Instant::now() < self.until {
+                bound.await.ok().and_then(Result::ok)
+            } else {
+                None
             };
-            timeout_at(self.until, send)
+            drop(waits);
+            let Some(_place) = place else {
+                let error = out_of_time(operation);
+                counts.not_sent(&error);
+                return Err(error);
+            };
+            let result = timeout_at(self.until, send)
                 .await
-                .unwrap_or_else(|_| Err(unanswered(operation, &self.of.road)))
+                .unwrap_or_else(|_| Err(unanswered(operation, &self.of.road)));
+            counts.called(operation, &result);
+            result
         };
         tokio::select! {
             biased;

@@ -73,6 +73,13 @@ impl Iam for SdkIam {
             .ok_or_else(|| incomplete(OPERATION, "user"))
     }
 
+    async fn list_users(&self) -> Result<Vec<User>, Error> {
+        let pages = self.client.list_users().into_paginator().page_size(PAGE);
+        let items = pages.items().send().try_collect();
+        let users = call(&self.calls, "iam:ListUsers", items).await?;
+        Ok(users.into_iter().map(described).collect())
+    }
+
     async fn create_access_key(&self, user_name: &UserName) -> Result<AccessKey, Error> {
         const OPERATION: &str = "iam:CreateAccessKey";
         let not_twice = aws_sdk_iam::Config::builder()

@@ -157,6 +157,7 @@ macro_rules! watched {
 
 watched! {
     get_user(name: Option<&UserName>) -> User;
+    list_users() -> Vec<User>;
     delete_user(name: &UserName) -> ();
     create_access_key(name: &UserName) -> AccessKey;
     delete_access_key(name: &UserName, id: &AccessKeyId) -> ();

@@ -104,6 +104,12 @@ pub(crate) struct RootConfig {
         skip_serializing_if = "String::is_empty"
     )]
     pub(crate) external_id: String,
+    /// Ours: the key of the tag that this mount's users get.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub(crate) owner_tag: String,
     /// Ours: where the mount's own identity provider is read.
     #[serde(
         deserialize_with = "null_as_default",
@@ -157,6 +163,7 @@ impl Default for RootConfig {
             assume_role_arn: String::new(),
             assume_role_session_name: String::new(),
             external_id: String::new(),
+            owner_tag: String::new(),
             identity_token_issuer: String::new(),
             identity_token_algorithm: String::new(),
             as_sent: AsSent::default(),

@@ -25,7 +25,8 @@ impl Uses {
         let names = roles::names(storage).await?;
         let static_names = static_roles::names(storage).await?;
         let all = (names.len(), static_names.len());
-        let read = stream::iter(names.into_iter().take(MOST)).map(async |name: String| {
+        let names = names.iter().map(ToString::to_string).take(MOST);
+        let read = stream::iter(names).map(async |name: String| {
             let role = roles::look_at(storage, &name).await?;
             Ok::<_, StorageError>(role.map(|role| (name, role)))
         });

@@ -127,6 +127,12 @@ pub(super) const ROTATION_POLICY: Field<String> = Field::new(
 )
 .label("Rotation policy");
 
+pub(super) const OWNER_TAG: Field<String> = Field::new(
+    "owner_tag",
+    "Key of a tag that every IAM user of this mount gets from now on, with an id of the mount as its value, so that tidy knows them again. Needs iam:TagUser.",
+)
+.label("Owner tag");
+
 /// What is sent for the root configuration and is none of its fields.
 pub(super) const MISNOMERS: &[(&str, &str)] = &[
     ("root_cert_bundle", CERTIFICATES),
@@ -244,6 +250,11 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "access_key_create_date",
         FieldType::Time,
         "When AWS made the access key; missing where AWS does not say",
+    ),
+    ResponseField::new(
+        "owner_tag",
+        FieldType::String,
+        "Key of the tag of this mount's IAM users; missing unless it is set",
     ),
     ResponseField::new(
         "last_vault_rotation",

@@ -8,6 +8,7 @@ use super::{fields, keyless};
 use crate::aws::{Arn, Endpoint, ExternalId, Region, RoleSessionName};
 use crate::engine::clients::root_config::{self, RootConfig};
 use crate::engine::schedule::{self, Schedule};
+use crate::engine::tag_rules;
 use crate::engine::usernames;
 use crate::framework::FieldData;
 use crate::logical::Error;
@@ -35,6 +36,7 @@ pub(super) fn merge(stored: Option<RootConfig>, data: &FieldData) -> Result<Root
             &mut config.assume_role_session_name,
         ),
         (&fields::EXTERNAL_ID, &mut config.external_id),
+        (&fields::OWNER_TAG, &mut config.owner_tag),
         (
             &fields::IDENTITY_TOKEN_AUDIENCE,
             &mut config.identity_token_audience,
@@ -189,6 +191,11 @@ pub(super) fn check(config: &RootConfig) -> Result<(), Error> {
     root_config::parse("role_arn", &config.role_arn, |text| Arn::new(text))?;
     keyless::check(config)?;
     check_assumed_role(config)?;
+    if !config.owner_tag.is_empty()
+        && let Some(problem) = tag_rules::problem_of_key(&config.owner_tag)
+    {
+        return Err(Error::invalid(format!("owner_tag: {problem}")));
+    }
     config.credentials()?;
     Ok(())
 }

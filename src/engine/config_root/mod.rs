@@ -48,6 +48,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::ASSUME_ROLE_ARN)
         .field(&fields::ASSUME_ROLE_SESSION_NAME)
         .field(&fields::EXTERNAL_ID)
+        .field(&fields::OWNER_TAG)
         .field(&fields::IDENTITY_TOKEN_AUDIENCE)
         .field(&fields::IDENTITY_TOKEN_TTL)
         .field(&fields::IDENTITY_TOKEN_ISSUER)
@@ -125,6 +126,10 @@ async fn read(engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer
         if !config.assume_role_arn.is_empty() {
             data.insert(name.to_owned(), Value::from(text.as_str()));
         }
+    }
+    if !config.owner_tag.is_empty() {
+        let key = Value::from(config.owner_tag.as_str());
+        data.insert("owner_tag".to_owned(), key);
     }
     let mut shown: JsonObject = data
         .into_iter()

@@ -22,6 +22,7 @@ use crate::engine::error::refused;
 use crate::engine::iam_user_removal::{Attached, remove_known};
 use crate::engine::issued::{self, Making, Planned};
 use crate::engine::roles::{self, RoleName, RoleRecord};
+use crate::engine::tag_rules::MAX_TAGS;
 use crate::engine::{Engine, busy};
 use crate::logical::{Error, JsonObject, Request, Response, Storage};
 use crate::secret::ExposeSecret;
@@ -74,6 +75,21 @@ impl Blueprint {
         })
     }
 
+    /// Adds the tag of the mount, which stands in the place of one of the role's with that key.
+    fn mark(&mut self, owner: aws::Tag, name: &RoleName) -> Result<(), Error> {
+        let key = owner.key.to_lowercase();
+        self.tags.retain(|tag| tag.key.to_lowercase() != key);
+        if self.tags.len() == MAX_TAGS {
+            return Err(Error::invalid(format!(
+                "role {:?}: with owner_tag of config/root the user would have {} tags, and AWS takes at most {MAX_TAGS}: remove one of iam_tags",
+                name.as_str(),
+                MAX_TAGS + 1
+            )));
+        }
+        self.tags.push(owner);
+        Ok(())
+    }
+
     /// How many calls to AWS it takes to make a user.
     fn calls(&self) -> usize {
         let inline = usize::from(self.inline_policy.is_some());
@@ -101,13 +117,24 @@ pub(super) async fn generate(
     asked: &Asked,
 ) -> Result<Response, Error> {
     let storage = &*request.storage;
-    let blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
+    let mut blueprint = Blueprint::new(&asked.role_name, &asked.role)?;
     let clients = engine.clients.get(storage).await?;
+    if let Some(tag) = engine.owner.tag(storage, &clients.root).await? {
+        blueprint.mark(tag, &asked.role_name)?;
+    }
     let lease_config = LeaseConfig::load(engine, storage).await?;
+    let max_active = asked.role.max_active();
+    if max_active.is_some() {
+        engine
+            .issued
+            .count(engine, storage, &request.caller)
+            .await?;
+    }
     let planned = Planned {
         role: asked.role_name.to_string(),
         display_name: asked.display_name.clone(),
         entity_id: request.entity_id.clone(),
+        max_active,
     };
     let work = Work {
         engine,
@@ -139,6 +166,7 @@ pub(super) async fn generate(
         if !request.caller.waits() {
             return Err(nobody_waits());
         }
+        super::must_be_enabled(engine, storage, &asked.role_name).await?;
         making
             .commit(engine, storage, &user, &key.access_key_id)
             .await?;
@@ -246,11 +274,14 @@ impl Work<'_> {
                         return Err(refused(CONTEXT, &error));
                     }
                     // Where the name is taken, the entry speaks of somebody else's user.
-                    making.cancel(storage).await.map_err(|unforgotten| {
-                        unforgotten.context(&format!(
-                            "{CONTEXT}: {error}; and its WAL entry could not be deleted"
-                        ))
-                    })?;
+                    making
+                        .cancel(engine, storage)
+                        .await
+                        .map_err(|unforgotten| {
+                            unforgotten.context(&format!(
+                                "{CONTEXT}: {error}; and its WAL entry could not be deleted"
+                            ))
+                        })?;
                     if error.kind() != ErrorKind::AlreadyExists {
                         return Err(refused(CONTEXT, &error));
                     }

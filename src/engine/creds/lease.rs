@@ -11,6 +11,7 @@ use crate::aws::{Arn, UserName};
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
 use crate::engine::config_lease::LeaseConfig;
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::iam_user_removal::{Attached, Removal, remove_all, remove_known};
 use crate::engine::issued::{self, IssuedUser, condemn};
 use crate::engine::sessions::{self, IssuedSession};
@@ -162,10 +163,14 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     let mut waits = CONFIRMATIONS.iter();
     let begun = ending.begun(secret.lease.issue_time, engine.clock.now());
     loop {
-        let removal = ending.remove().await?;
+        let removal = ending
+            .remove()
+            .await
+            .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))?;
         if removal.is_certain(begun, engine.clock.now()) {
             tracing::debug!(user = %ending.user, ?removal, "IAM user of the revoked lease is gone");
-            ending.forget(&*request.storage).await;
+            ending.forget(&engine, &*request.storage).await;
+            engine.counters.revoked(RevokedBy::Lease);
             return Ok(None);
         }
         match waits.next() {
@@ -175,6 +180,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
     }
     // The host may forget the lease, since the entry remembers the user.
     condemn(&engine, &*request.storage, &ending.user, &ending.record).await?;
+    engine.counters.revoked(RevokedBy::Lease);
     tracing::info!(user = %ending.user, "AWS does not know the young IAM user of the revoked lease, and is asked again");
     Ok(None)
 }
@@ -188,7 +194,7 @@ async fn abandon(engine: Arc<Engine>, request: Request, secret: Secret) -> Answe
     };
     let entry = condemn(&engine, storage, &ending.user, &ending.record).await?;
     if ending.remove().await? == Removal::Removed {
-        ending.forget(storage).await;
+        ending.forget(&engine, storage).await;
         wal::delete(storage, &entry).await?;
     }
     Ok(None)
@@ -253,9 +259,9 @@ impl Ending {
     }
 
     /// The user is gone.
-    async fn forget(&self, storage: &dyn Storage) {
+    async fn forget(&self, engine: &Engine, storage: &dyn Storage) {
         if self.registered {
-            IssuedUser::forget(storage, &self.user).await;
+            IssuedUser::forget(engine, storage, &self.user).await;
         }
     }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub(super) use lease::access_keys;
 
 use super::Engine;
+use super::counters::Failed;
 use super::roles::{self, CredentialType, RoleName, RoleRecord};
 use crate::aws::InvalidName;
 use crate::engine::config_lease::LeaseConfig;
@@ -25,7 +26,7 @@ use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
 };
 use crate::go_duration::GoDuration;
-use crate::logical::{Error, Operation, Request};
+use crate::logical::{Error, Operation, Request, Storage};
 
 /// Lifetime of a session when neither request nor role name one.
 const DEFAULT_TTL: Duration = Duration::from_hours(1);
@@ -177,16 +178,21 @@ impl Asked {
 }
 
 async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let answer = generate_uncounted(&engine, request, data).await;
+    if let Err(error) = &answer {
+        engine.counters.failed(Failed::Issue, error);
+    }
+    answer
+}
+
+async fn generate_uncounted(engine: &Engine, request: Request, data: FieldData) -> Answer {
     let role_name = data.value(&roles::NAME);
-    let role = roles::load(&engine, &*request.storage, &role_name)
+    let role = roles::load(engine, &*request.storage, &role_name)
         .await
         .map_err(|error| Error::from(error).context("error retrieving role"))?
         .ok_or_else(|| Error::invalid(format!("Role {:?} not found", role_name.as_str())))?;
     if role.disabled {
-        return Err(Error::invalid(format!(
-            "role {name:?} is disabled and gives no credentials; what it gave before lives on until its leases are over (disabled=false on roles/{name} enables it again)",
-            name = role_name.as_str()
-        )));
+        return Err(disabled(&role_name));
     }
     let credential_type = choose_type(&role, request.path.starts_with("sts/"))?;
     // A role that an older version or another engine stored.
@@ -209,20 +215,45 @@ async fn generate(engine: Arc<Engine>, request: Request, data: FieldData) -> Ans
         ttl: data.get(&TTL).filter(|ttl| !ttl.is_zero()),
     };
     let mut response = match credential_type {
-        CredentialType::IamUser => iam_user::generate(&engine, &request, &asked).await,
-        CredentialType::AssumedRole => assumed_role::generate(&engine, &request, &asked).await,
+        CredentialType::IamUser => iam_user::generate(engine, &request, &asked).await,
+        CredentialType::AssumedRole => assumed_role::generate(engine, &request, &asked).await,
         CredentialType::FederationToken => {
-            federation_token::generate(&engine, &request, &asked).await
+            federation_token::generate(engine, &request, &asked).await
         }
-        CredentialType::SessionToken => session_token::generate(&engine, &request, &asked).await,
+        CredentialType::SessionToken => session_token::generate(engine, &request, &asked).await,
     }?;
+    if credential_type != CredentialType::IamUser {
+        must_be_enabled(engine, &*request.storage, &asked.role_name).await?;
+    }
+    let kind = credential_type.as_str();
+    engine.counters.issued(asked.role_name.as_str(), kind);
     if let Some(mut warning) = asked.without_effect(credential_type) {
         if credential_type == CredentialType::IamUser && asked.ttl.is_some() {
-            warning.push_str(&lease_origin(&engine, &request).await);
+            warning.push_str(&lease_origin(engine, &request).await);
         }
         response.warnings.push(warning);
     }
     Ok(Some(response))
+}
+
+/// Refuses to hand out what was made while the role was disabled: whoever contains it then ends all
+/// that was handed out before.
+async fn must_be_enabled(
+    engine: &Engine,
+    storage: &dyn Storage,
+    name: &RoleName,
+) -> Result<(), Error> {
+    match roles::load(engine, storage, name).await? {
+        Some(role) if role.disabled => Err(disabled(name)),
+        _ => Ok(()),
+    }
+}
+
+fn disabled(name: &RoleName) -> Error {
+    Error::invalid(format!(
+        "role {name:?} is disabled and gives no credentials; what it gave before lives on until its leases are over (disabled=false on roles/{name} enables it again)",
+        name = name.as_str()
+    ))
 }
 
 /// Where an IAM user's lease has its time from, for a client that wished for another one.

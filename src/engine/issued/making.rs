@@ -48,6 +48,8 @@ pub(in crate::engine) struct Planned {
     pub(in crate::engine) role: String,
     pub(in crate::engine) display_name: String,
     pub(in crate::engine) entity_id: String,
+    /// How many users of the role may be out at once.
+    pub(in crate::engine) max_active: Option<usize>,
 }
 
 /// A user that is being made.
@@ -62,8 +64,8 @@ pub(in crate::engine) struct Making {
 }
 
 impl Making {
-    /// Stores the WAL entry; `None` when a living user of ours has the name. To be called before
-    /// AWS hears of the user.
+    /// Stores the WAL entry; `None` when a living user of ours has the name, an error when too many of
+    /// the role are out. To be called before AWS hears of the user.
     pub(in crate::engine) async fn begin(
         engine: &Engine,
         storage: &dyn Storage,
@@ -96,9 +98,13 @@ impl Making {
             account: record.account.clone(),
             ..Entry::default()
         };
+        let seat = engine
+            .issued
+            .admit(name.as_str(), &record, planned.max_active)?;
         let entry = wal::put(storage, KIND, &entry, now, &engine.life)
             .await
             .map_err(|error| Error::from(error).context("error writing WAL entry"))?;
+        seat.taken();
         Ok(Some(Self {
             name,
             entry,
@@ -158,8 +164,12 @@ impl Making {
     }
 
     /// AWS has not made the user: entry and record speak of nobody.
-    pub(in crate::engine) async fn cancel(&self, storage: &dyn Storage) -> Result<(), Error> {
-        IssuedUser::forget(storage, &self.name).await;
+    pub(in crate::engine) async fn cancel(
+        &self,
+        engine: &Engine,
+        storage: &dyn Storage,
+    ) -> Result<(), Error> {
+        IssuedUser::forget(engine, storage, &self.name).await;
         Ok(wal::delete(storage, &self.entry).await?)
     }
 
@@ -173,7 +183,7 @@ impl Making {
         if !removal.is_certain(self.since(), engine.clock.now()) {
             return;
         }
-        IssuedUser::forget(storage, &self.name).await;
+        IssuedUser::forget(engine, storage, &self.name).await;
         if let Err(error) = wal::delete(storage, &self.entry).await {
             tracing::warn!(user = %self.name, %error, "WAL entry of an undone IAM user stays, rollback deletes it");
         }
@@ -193,7 +203,7 @@ impl Making {
             Ok(Some(removal)) => self.removed(engine, storage, removal).await,
             // The name was somebody else's.
             Ok(None) => {
-                if let Err(error) = self.cancel(storage).await {
+                if let Err(error) = self.cancel(engine, storage).await {
                     tracing::warn!(user = %self.name, %error, "WAL entry of an IAM user that was not made stays, rollback deletes it");
                 }
             }
@@ -273,8 +283,9 @@ pub(in crate::engine) async fn roll_back(
     if removal.is_some_and(|removal| !removal.is_certain(created_at, engine.clock.now())) {
         return Ok(Undone::LookAgain);
     }
-    if record.is_some() {
-        IssuedUser::forget(storage, &name).await;
+    match record {
+        Some(_) => IssuedUser::forget(engine, storage, &name).await,
+        None => engine.issued.forgotten(name.as_str()),
     }
     Ok(Undone::Certainly)
 }

@@ -7,12 +7,16 @@
 //! by has no lease, and is removed.
 //!
 //! - `record`: what is stored of a user;
+//! - `census`: how many of each role are out, in memory;
+//! - `limit`: how many of a role may be out;
 //! - `making`: a user that is being made, with its WAL entry, and what becomes of that;
 //! - `removal`: the end of a user that may be another one's by now;
 //! - `path`: what operators see of it, and the end of one by name;
 //! - `sweep`: who is over, a little at each tick of the host's timer;
 //! - `watch`: since when the dates can be trusted.
 
+mod census;
+mod limit;
 mod making;
 mod path;
 mod record;
@@ -27,5 +31,6 @@ pub(super) use making::{
 };
 pub(super) use path::{list_path, path, revoke_path};
 pub(super) use record::{IssuedUser, PREFIX, lifetime};
+pub(super) use removal::{end, end_key, end_unregistered};
 pub(super) use sweep::{Register, sweep};
 pub(super) use watch::KEY as WATCH_KEY;

@@ -15,6 +15,7 @@ use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, UserName};
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::roles;
 use crate::engine::sessions::{self, IssuedSession};
 use crate::framework::{
@@ -216,7 +217,9 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
         .for_request(Class::Removal, &request.caller.committed());
     let removal = remove(&clients, &iam, &Condemned::registered(&user, &record))
         .await
+        .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))
         .map_err(|error| error.context("not revoked yet, and tried again each minute"))?;
+    engine.counters.revoked(RevokedBy::Name);
     let mut response = Response::data(shown(&user, &record));
     if removal.is_some_and(|removal| !removal.is_certain(since, engine.clock.now())) {
         response.warnings.push(format!(
@@ -225,7 +228,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
         return Ok(Some(response));
     }
     tracing::info!(%user, access_key = record.access_key_id, role = record.role, ?removal, "IAM user revoked by name");
-    IssuedUser::forget(storage, &user).await;
+    IssuedUser::forget(engine, storage, &user).await;
     wal::delete(storage, &entry).await?;
     Ok(Some(response))
 }

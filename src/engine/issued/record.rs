@@ -58,7 +58,7 @@ impl IssuedUser {
     }
 
     /// The user of that name, with the name in its own type.
-    pub(super) async fn named(
+    pub(in crate::engine) async fn named(
         storage: &dyn Storage,
         name: &str,
     ) -> Result<Option<(UserName, Self)>, StorageError> {
@@ -83,9 +83,12 @@ impl IssuedUser {
     }
 
     /// The user is certainly gone. Who stays in the register by a failure is met by the sweep.
-    pub(in crate::engine) async fn forget(storage: &dyn Storage, user: &UserName) {
-        if let Err(error) = storage.delete(&key(user)).await {
-            tracing::warn!(%user, %error, "removed IAM user stays in the register for now");
+    pub(in crate::engine) async fn forget(engine: &Engine, storage: &dyn Storage, user: &UserName) {
+        match storage.delete(&key(user)).await {
+            Ok(()) => engine.issued.forgotten(user.as_str()),
+            Err(error) => {
+                tracing::warn!(%user, %error, "removed IAM user stays in the register for now");
+            }
         }
     }
 

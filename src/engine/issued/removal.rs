@@ -1,14 +1,15 @@
-//! The removal of a user by name, when it may be another one's by now.
+//! The removal of a user by name, when it may be another one's by now; and the end of its key alone.
 
 use time::{Duration, OffsetDateTime};
 
 use super::record::IssuedUser;
 use crate::aws::limit::LimitedIam;
-use crate::aws::{ErrorKind, Iam, UserName};
+use crate::aws::{AccessKeyId, ErrorKind, Iam, User, UserName};
 use crate::engine::clients::Connected;
 use crate::engine::error::failed;
 use crate::engine::iam_user_removal::{Removal, remove_all};
-use crate::logical::Error;
+use crate::engine::{Engine, busy};
+use crate::logical::{Error, Storage};
 
 /// How far AWS's clock and ours may be apart where AWS's own id of the user is not known. The AWS SDK
 /// signs with AWS's time when ours is off, so that calls succeed however far off it is; STS takes 15
@@ -56,6 +57,65 @@ pub(super) async fn remove(
             .map_err(|error| Error::internal(format!("error removing IAM user {name}: {error}")))?,
     };
     Ok(Some(removed))
+}
+
+/// Ends the access key of a user of the register, and nothing else: one call. It is an error when AWS
+/// has not done it.
+pub(in crate::engine) async fn end_key(
+    clients: &Connected,
+    iam: &LimitedIam,
+    user: &UserName,
+    record: &IssuedUser,
+) -> Result<(), Error> {
+    // One that is being made has none that is known, and goes with its user.
+    let Ok(key) = AccessKeyId::new(&record.access_key_id) else {
+        return Ok(());
+    };
+    let account = &record.account;
+    clients
+        .must_be_of(account, user.as_str(), iam.caller())
+        .await?;
+    // No two keys have one id, so whose the name is by now does not matter.
+    match busy::retry(|| iam.delete_access_key(user, &key)).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let context = format!("error deleting access key {key} of IAM user {user}");
+            Err(failed(&context, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a user of the register from AWS, and then its record; answers whether it is certainly gone.
+pub(in crate::engine) async fn end(
+    engine: &Engine,
+    storage: &dyn Storage,
+    clients: &Connected,
+    iam: &LimitedIam,
+    (user, record): (&UserName, &IssuedUser),
+) -> Result<bool, Error> {
+    let since = record.issued_at();
+    let removal = remove(clients, iam, &Condemned::registered(user, record)).await?;
+    if removal.is_some_and(|removal| !removal.is_certain(since, engine.clock.now())) {
+        return Ok(false);
+    }
+    IssuedUser::forget(engine, storage, user).await;
+    Ok(true)
+}
+
+/// Removes a user that AWS has and the register does not.
+pub(in crate::engine) async fn end_unregistered(
+    clients: &Connected,
+    iam: &LimitedIam,
+    user: &User,
+    name: &UserName,
+) -> Result<Option<Removal>, Error> {
+    let condemned = Condemned {
+        name,
+        user_id: &user.user_id,
+        account: user.arn.account(),
+        begun: user.create_date,
+    };
+    remove(clients, iam, &condemned).await
 }
 
 enum Whose {

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::legacy::split_arn;
-use super::{CredentialType, RoleName, RoleRecord, tag_rules};
+use super::{CredentialType, RoleName, RoleRecord};
 use crate::aws::{Arn, ExternalId, GroupName, InvalidName, MfaSerialNumber, PolicyName};
+use crate::engine::tag_rules;
 
 /// AWS's limit of a path, both slashes included.
 const MAX_PATH: usize = 512;
@@ -124,6 +125,18 @@ impl RoleRecord {
                     "invalid permissions_boundary_arn parameter: {reason}"
                 ));
             }
+        }
+        if self.max_active != 0 && !iam_user {
+            problems.add_misfit(
+                "max_active",
+                "max_active parameter only valid for iam_user credential type (sessions are not counted)",
+            );
+        }
+        if self.max_active < 0 {
+            problems.add(format!(
+                "max_active must be 0 (any number) or more, not {}",
+                self.max_active
+            ));
         }
         if iam_user
             && !self.policy_document.is_empty()

@@ -95,6 +95,11 @@ pub(super) const REVOKE_OLDER_SESSIONS: Field<bool> = Field::new(
     "Whether the oldest sessions, and all others that are as old, whoever opened them, may be ended by their time of issue when AWS has no more room to end them by name. Goes with revocable_sessions.",
 )
 .label("Revoke Older Sessions");
+pub(super) const MAX_ACTIVE: Field<i64> = Field::new(
+    "max_active",
+    "How many IAM users of the role may be out at once; 0 is any number. A request beyond that is refused and told who has them. iam_user only.",
+)
+.label("Maximum of active users");
 pub(super) const ARN: Field<String> =
     Field::new("arn", "Use role_arns or policy_arns.").deprecated();
 pub(super) const POLICY: Field<PolicyText> =
@@ -107,6 +112,7 @@ pub(super) const MISNOMERS: &[(&str, &str)] = &[
     ("max_ttl", LIFETIMES),
     ("lease", LIFETIMES),
     ("lease_max", LIFETIMES),
+    ("max_leases", "max_active was probably meant"),
     ("groups", "iam_groups was probably meant"),
     ("policies", "policy_arns was probably meant"),
     (
@@ -181,6 +187,11 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "invalid_data",
         FieldType::String,
         "What could not be read of an old role",
+    ),
+    ResponseField::new(
+        "max_active",
+        FieldType::Int,
+        "How many IAM users may be out at once; missing where that is any number",
     ),
     ResponseField::new(
         "disabled",

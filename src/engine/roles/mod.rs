@@ -2,11 +2,11 @@
 
 mod advice;
 mod check;
+mod disable;
 mod fields;
 mod legacy;
 mod limits;
 mod record;
-mod tag_rules;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -18,12 +18,13 @@ use serde_json::{Value, json};
 
 use self::fields::{LIST_RESPONSE, RESPONSE};
 pub(crate) use advice::ENDING_TAKES_TIME;
+pub(crate) use disable::{disable, names};
 pub(crate) use fields::NAME;
 pub(crate) use record::{RoleRecord, load, look_at, tags};
 
 use super::Engine;
 use crate::framework::{Answer, FieldData, FieldType, FieldValue, OperationDocs, Path, PathDocs};
-use crate::logical::{Operation, Request, Response, Storage, StorageError};
+use crate::logical::{Operation, Request, Response};
 
 const PREFIX: &str = "role/";
 const LEGACY_PREFIX: &str = "policy/";
@@ -121,6 +122,7 @@ pub(super) fn path() -> Path<Engine> {
         .field(&fields::PERMISSIONS_BOUNDARY_ARN)
         .field(&fields::USER_PATH)
         .field(&fields::MFA_SERIAL_NUMBER)
+        .field(&fields::MAX_ACTIVE)
         .field(&fields::DISABLED)
         .field(&fields::REVOCABLE_SESSIONS)
         .field(&fields::REVOKE_OLDER_SESSIONS)
@@ -146,8 +148,9 @@ pub(super) fn path() -> Path<Engine> {
                 differently than it seems is told as a warning; whether AWS knows the policies, \
                 groups and roles shows when credentials are asked for. Deleting a role leaves its \
                 leases alive; revoke them first with `lease revoke -prefix`. A role with \
-                disabled=true gives no credentials until that is false again. With \
-                revocable_sessions=true its sessions end with their leases.",
+                disabled=true gives no credentials until that is false again; one with max_active \
+                gives no more IAM users than that at once. With revocable_sessions=true its sessions \
+                end with their leases.",
             operation_suffix: "role",
         })
 }
@@ -170,16 +173,9 @@ pub(super) fn list_path() -> Path<Engine> {
 }
 
 async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
-    Ok(Some(Response::list(names(&*request.storage).await?)))
-}
-
-/// The names of all roles, in alphabetical order.
-pub(crate) async fn names(storage: &dyn Storage) -> Result<Vec<String>, StorageError> {
-    let mut names = storage.list(PREFIX).await?;
-    names.extend(storage.list(LEGACY_PREFIX).await?);
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
+    let names = names(&*request.storage).await?;
+    let names = names.iter().map(ToString::to_string);
+    Ok(Some(Response::list(names.collect())))
 }
 
 async fn delete(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
@@ -212,6 +208,9 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
     });
     if !role.invalid_data.is_empty() {
         shown["invalid_data"] = Value::from(role.invalid_data.as_str());
+    }
+    if role.max_active != 0 {
+        shown["max_active"] = Value::from(role.max_active);
     }
     if role.disabled {
         shown["disabled"] = Value::from(true);

@@ -54,6 +54,9 @@ pub(crate) struct RoleRecord {
     pub(crate) permissions_boundary_arn: String,
     #[serde(deserialize_with = "null_as_default")]
     pub(crate) mfa_serial_number: String,
+    /// Ours: how many IAM users may be out at once; any number if zero.
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
+    pub(crate) max_active: i64,
     /// Ours: it gives no credentials.
     #[serde(
         deserialize_with = "null_as_default",
@@ -95,6 +98,13 @@ impl RoleRecord {
         self.iam_groups.as_deref().unwrap_or_default()
     }
 
+    /// How many IAM users may be out at once.
+    pub(crate) fn max_active(&self) -> Option<usize> {
+        usize::try_from(self.max_active)
+            .ok()
+            .filter(|most| *most > 0)
+    }
+
     /// The credential types that it names, as far as they are known.
     pub(crate) fn types(&self) -> Vec<CredentialType> {
         self.credential_types
@@ -121,6 +131,11 @@ impl RoleRecord {
     ) -> Result<(), StorageError> {
         put_json(storage, &name.key(), self).await
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// The tags in AWS's words.

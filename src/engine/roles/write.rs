@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::check::Problems;
 use super::fields::{
-    ARN, CREDENTIAL_TYPE, DEFAULT_STS_TTL, DISABLED, EXTERNAL_ID, IAM_GROUPS, IAM_TAGS,
+    ARN, CREDENTIAL_TYPE, DEFAULT_STS_TTL, DISABLED, EXTERNAL_ID, IAM_GROUPS, IAM_TAGS, MAX_ACTIVE,
     MAX_STS_TTL, MFA_SERIAL_NUMBER, NAME, PERMISSIONS_BOUNDARY_ARN, POLICY, POLICY_ARNS,
     POLICY_DOCUMENT, REVOCABLE_SESSIONS, REVOKE_OLDER_SESSIONS, ROLE_ARNS, SESSION_TAGS, USER_PATH,
 };
@@ -140,6 +140,7 @@ fn sent(data: &FieldData) -> Vec<&'static str> {
         name(data, &MFA_SERIAL_NUMBER),
         name(data, &REVOCABLE_SESSIONS),
         name(data, &REVOKE_OLDER_SESSIONS),
+        name(data, &MAX_ACTIVE),
     ]
     .into_iter()
     .flatten()
@@ -204,6 +205,11 @@ fn merge(role: &mut RoleRecord, data: &FieldData) {
             *target = ttl;
         }
     }
+    if data.is_null(&MAX_ACTIVE) {
+        role.max_active = 0;
+    } else if let Some(most) = data.get(&MAX_ACTIVE) {
+        role.max_active = most;
+    }
     if let Some(document) = data.get(&POLICY_DOCUMENT) {
         role.policy_document = document.into_text();
     }
@@ -243,6 +249,7 @@ fn replace(role: &RoleRecord, text: &str) -> Result<RoleRecord, Error> {
     if upgraded.invalid_data.is_empty() {
         Ok(RoleRecord {
             disabled: role.disabled,
+            max_active: role.max_active,
             unknown: role.unknown.clone(),
             ..upgraded
         })

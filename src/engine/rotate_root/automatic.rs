@@ -14,6 +14,7 @@ use super::rotate;
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::clients::root_config::RootConfig;
+use crate::engine::counters::Failed;
 use crate::engine::key_rotation::too_late;
 use crate::engine::schedule::{is_ours, wait_after};
 use crate::engine::stored::rfc3339;
@@ -126,6 +127,7 @@ pub(in crate::engine) async fn rotate_due(
             let wait = wait_after(failures.count);
             failures.try_again = Some(engine.clock.now() + wait);
             failures.last_error = error.to_string();
+            engine.counters.failed(Failed::Rotate, &error);
             tracing::warn!(%error, tries = failures.count, "scheduled rotation of the root access key failed, and is tried again");
             failures.store(storage).await?;
             Ok(())
@@ -153,6 +155,7 @@ async fn put_off(
     };
     let next = plan.next(None, now);
     root.next_rotation = Some(next);
+    engine.counters.failed_by(Failed::Rotate, "missed");
     let reason = match failures.last_error.as_str() {
         "" => "the server's timer did not come",
         reason => reason,

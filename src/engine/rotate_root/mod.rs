@@ -163,6 +163,7 @@ async fn rotate(
     drop((clients, iam));
     let warnings =
         key_rotation::replace(engine, storage, caller, &mut owner, &user_name, key_change).await?;
+    engine.counters.rotated("root");
     let new_id = owner.in_use.map(|(next, _)| next.root.access_key.clone());
     Ok(Response {
         data: JsonObject::from_iter([("access_key".to_owned(), Value::from(new_id))]),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use time::OffsetDateTime;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -103,20 +104,20 @@ pub(in crate::engine) async fn end(
     Ok(())
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "containment is to come"))]
-/// Ends all sessions of an AWS role that were issued before now, whoever opened them: for an incident.
-pub(in crate::engine) async fn end_all_issued_before_now(
+/// Ends all sessions of an AWS role, or federation tokens of a user, that were issued until then, whoever
+/// opened them: for an incident.
+pub(in crate::engine) async fn end_all_issued_before(
     engine: &Engine,
     storage: &dyn Storage,
     caller: &Caller,
-    role_arn: &Arn,
+    holder: &Arn,
+    until: OffsetDateTime,
 ) -> Result<(), Error> {
-    let holder = Holder::of(role_arn.as_str())?;
-    let now = engine.clock.now();
+    let holder = Holder::of(holder.as_str())?;
     let what = What::IssuedBefore(CutOff {
         // Issue times are whole seconds, and this one belongs to what was before.
-        before: now.unix_timestamp() + 1,
-        expires_at: (now + holder.longest_session()).unix_timestamp(),
+        before: until.unix_timestamp() + 1,
+        expires_at: (until + holder.longest_session()).unix_timestamp(),
     });
     ask(engine, storage, caller, &holder, what).await
 }

@@ -31,9 +31,7 @@ mod tick;
 mod written;
 
 pub(super) use denials::PREFIX as DENIALS_PREFIX;
-#[cfg_attr(not(test), expect(unused_imports, reason = "containment is to come"))]
-pub(super) use ending::end_all_issued_before_now;
-pub(super) use ending::{Endings, end};
+pub(super) use ending::{Endings, end, end_all_issued_before};
 pub(super) use holder::Holder;
 pub(super) use names::alone;
 pub(super) use record::{IssuedSession, Opened, PREFIX, register};

@@ -20,6 +20,7 @@ mod tests;
 mod unfinished;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub(super) use rotate::path as rotate_path;
 pub(super) use schedule::rotate_due;
 pub(super) use unfinished::{KIND, roll_back};
 
+use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout_at;
 
@@ -76,6 +78,11 @@ impl StaticRoles {
     /// times are read again at the next tick.
     pub(super) fn begin(&self) {
         self.queue.forget();
+    }
+
+    /// When each role was to be rotated that was not by then; `None` while not all are known.
+    pub(super) fn overdue(&self, then: OffsetDateTime) -> Option<Vec<OffsetDateTime>> {
+        self.queue.overdue(then)
     }
 
     /// Another node changed what is stored under `key`.
@@ -126,6 +133,17 @@ impl StaticRoles {
             .connect(&engine.clients, storage, &role.account, class, caller)
             .await
     }
+}
+
+/// AWS's own ids of the users that static roles have taken over.
+pub(super) async fn user_ids(storage: &dyn Storage) -> Result<BTreeSet<String>, Error> {
+    let mut ids = BTreeSet::new();
+    for name in storage.list(ROLES).await? {
+        if let Some(role) = StaticRole::load(storage, &name).await? {
+            ids.insert(role.id);
+        }
+    }
+    Ok(ids)
 }
 
 const NAME: Field<String> = Field::new("name", "Name of the static role.").label("Role Name");

@@ -28,7 +28,10 @@ struct State {
 }
 
 struct Place {
+    /// When it is tried.
     due: OffsetDateTime,
+    /// When it was to be rotated.
+    meant: OffsetDateTime,
     /// Failed rotations since the last that went well.
     failures: u32,
     /// Somebody holds the role's ticket.
@@ -48,10 +51,21 @@ impl RotationQueue {
         let mut state = self.state();
         let place = state.roles.entry(role.to_owned()).or_insert(Place {
             due,
+            meant: due,
             failures: 0,
             taken: false,
         });
         place.due = due;
+        place.meant = due;
+    }
+
+    /// When each of those was to be rotated that were not by then; `None` while not all are known.
+    pub(super) fn overdue(&self, then: OffsetDateTime) -> Option<Vec<OffsetDateTime>> {
+        let state = self.state();
+        let meant = state.roles.values().map(|place| place.meant);
+        state
+            .complete
+            .then(|| meant.filter(|meant| *meant <= then).collect())
     }
 
     /// The role is gone.
@@ -126,6 +140,7 @@ impl Ticket {
         if let Some(place) = self.queue.state().roles.get_mut(&self.role) {
             *place = Place {
                 due,
+                meant: due,
                 failures: 0,
                 taken: false,
             };

@@ -102,6 +102,7 @@ impl Rotation<'_> {
         let (credentials, expiration) = owner
             .rotated
             .ok_or_else(|| Error::internal("the new access key was not stored"))?;
+        engine.counters.rotated("static_role");
         Ok(Rotated {
             credentials,
             expiration,

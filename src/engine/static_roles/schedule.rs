@@ -11,6 +11,7 @@ use super::rotation::Rotation;
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::counters::Failed;
 use crate::engine::key_rotation::in_time;
 use crate::engine::schedule::is_ours;
 use crate::logical::{Error, Storage};
@@ -48,6 +49,7 @@ pub(crate) async fn rotate_due(
         if matches!(error, Error::ReadOnly(_)) {
             return Err(error);
         }
+        engine.counters.failed(Failed::Rotate, &error);
         tracing::warn!(static_role = %role, %error, "static role not rotated; tried again soon");
         reasons.push(format!("{role}: {error}"));
     }
@@ -141,6 +143,7 @@ async fn rotate_if_due(
         let next = plan.next(None, now);
         stored.expiration = Some(next);
         stored.store(storage, name).await?;
+        engine.counters.failed_by(Failed::Rotate, "missed");
         tracing::warn!(%next, "static role not rotated while its rotation_window was open; the next time counts");
         ticket.finish(next);
         return Ok(());

@@ -31,11 +31,14 @@ async fn the_help_of_the_engine_and_of_every_path_tells_what_it_is_for() {
     let engine = help(&mount, "").await;
     assert_golden("engine/engine.txt", engine["help"].as_str().unwrap());
     for path in paths(&engine) {
-        let asked = path.replace("{name}", "example");
+        let asked = path.replace("{name}", "example").replace("{id}", "example");
         let text = help(&mount, &asked).await["help"].clone();
         let text = text.as_str().unwrap();
         assert!(!text.contains("<no "), "{path} has no help:\n{text}");
-        let file = path.replace("/{name}", "-name").replace('/', "-");
+        let file = path
+            .replace("/{name}", "-name")
+            .replace("/{id}", "-id")
+            .replace('/', "-");
         let file = file.trim_start_matches('.');
         assert_golden(&format!("engine/{file}.txt"), text);
     }
@@ -108,6 +111,12 @@ async fn operation_ids_are_those_of_the_go_engine() {
             ("/.well-known/keys", "get"),
             "aws-read-identity-provider-keys",
         ),
+        (("/contain", "post"), "aws-contain-mount"),
+        (("/contain/{name}", "post"), "aws-contain-role"),
+        (("/contain-status/", "get"), "aws-list-contain-status"),
+        (("/contain-status/{id}", "get"), "aws-read-contain-status"),
+        (("/metrics", "get"), "aws-read-metrics"),
+        (("/tidy", "post"), "aws-tidy-users"),
         (("/issued/", "get"), "aws-list-issued-users"),
         (("/issued/{name}", "get"), "aws-read-issued-user"),
         (("/issued/{name}/revoke", "post"), "aws-revoke-issued-user"),

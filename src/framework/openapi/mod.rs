@@ -132,7 +132,10 @@ fn describe<S>(
         ("tags".to_owned(), json!(["secrets"])),
         (
             "responses".to_owned(),
-            schema::responses(operation, docs.response),
+            match docs.raw {
+                "" => schema::responses(operation, docs.response),
+                content_type => schema::raw(content_type),
+            },
         ),
     ]);
     let writes = matches!(

@@ -95,6 +95,14 @@ pub(super) fn responses(operation: &Operation, declared: &[ResponseField]) -> Va
     }})
 }
 
+/// An answer that is no JSON.
+pub(super) fn raw(content_type: &str) -> Value {
+    json!({"200": {
+        "description": "OK",
+        "content": {content_type: {"schema": {"type": "string"}}},
+    }})
+}
+
 fn of_field(field: &FieldSchema) -> Value {
     let mut schema = field.field_type.openapi_schema();
     if let Some(default) = &field.default {

@@ -334,3 +334,28 @@ async fn a_standby_leaves_all_of_it_to_the_active_node() {
     assert_eq!(mount.journal(), [""; 0]);
     assert_eq!(mount.storage.keys().len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_left_of_the_log_is_told_with_the_age_of_the_oldest() {
+    let mount = Mount::new();
+    mount.store_entry("done", "x-1", 2 * OLD);
+    mount.store_entry("stuck", "stuck", 3 * OLD);
+    mount.store_entry("young", "x-2", Duration::ZERO);
+
+    mount.tick().await.unwrap_err();
+
+    let now = mount.shop.clock.now();
+    let told = wal::Look {
+        entries: 2,
+        oldest: Some(now - 3 * OLD),
+        whole: true,
+    };
+    assert_eq!(*mount.shop.wal.lock().unwrap(), Some(told));
+    let oldest_is_unread = mount.storage.text("wal/stuck").unwrap();
+    mount.storage.set_text("wal/stuck", "no JSON");
+    mount.tick().await.unwrap_err();
+    let look = mount.shop.wal.lock().unwrap().unwrap();
+    assert_eq!((look.entries, look.whole), (2, false));
+    assert_eq!(look.oldest, Some(now));
+    mount.storage.set_text("wal/stuck", &oldest_is_unread);
+}

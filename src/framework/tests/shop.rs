@@ -65,6 +65,8 @@ pub(super) struct Shop {
     pub(super) journal: Mutex<Vec<String>>,
     /// What the periodic work answers.
     pub(super) periodic_error: Mutex<Option<Error>>,
+    /// What the host's timer saw last of the write-ahead log.
+    pub(super) wal: Mutex<Option<wal::Look>>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) life: Life,
 }
@@ -123,6 +125,10 @@ impl Lifecycle for Shop {
 
     fn is_abandoned(&self, entry: &WalEntry) -> bool {
         self.life.is_after(entry)
+    }
+
+    fn looked_at_wal(&self, look: wal::Look) {
+        *self.wal.lock().unwrap() = Some(look);
     }
 
     async fn invalidate_key(&self, key: &str) {

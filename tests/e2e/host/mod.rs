@@ -2,6 +2,7 @@
 
 mod answers;
 mod cluster;
+mod scrape;
 mod secured;
 mod storage;
 mod world;

@@ -44,6 +44,12 @@ impl Host {
         .succeeded();
     }
 
+    /// Takes an entry out of a mount's own storage, behind the plugin's back.
+    pub(crate) fn remove_stored(&self, mount: &str, key: &str) {
+        let path = format!("sys/raw/logical/{}/{key}", self.uuid(mount));
+        self.delete(&path).succeeded();
+    }
+
     fn uuid(&self, mount: &str) -> String {
         let mounts = self.read("sys/mounts").succeeded();
         text(&mounts[format!("{mount}/")]["uuid"])

@@ -16,6 +16,7 @@ use crate::secret::ExposeSecret as _;
 /// `None` when IAM has no such action.
 pub(super) async fn act(client: &Client, action: &str, form: &Form) -> Option<Answer> {
     Some(match action {
+        "ListUsers" => users(client).await,
         "CreateUser" | "GetUser" | "DeleteUser" | "TagUser" => user(client, action, form).await,
         "CreateAccessKey" | "DeleteAccessKey" | "UpdateAccessKey" | "ListAccessKeys" => {
             access_key(client, action, form).await
@@ -69,6 +70,14 @@ async fn user(client: &Client, action: &str, form: &Form) -> Answer {
         "DeleteUser" => client.delete_user(&user_name(form)?).await?,
         _ => tag(client, user_name(form)?, form.tags()).await?,
     }
+    Ok(xml)
+}
+
+async fn users(client: &Client) -> Answer {
+    let mut xml = Xml::default();
+    xml.list("Users", client.list_users().await?, |xml, user| {
+        describe_as_member(xml, &user);
+    });
     Ok(xml)
 }
 
@@ -301,22 +310,24 @@ fn policy_name(form: &Form) -> Result<PolicyName, Failure> {
 }
 
 fn describe(xml: &mut Xml, user: &User) {
-    xml.element("User", |xml| {
-        xml.text("Path", &user.path);
-        if let Some(name) = &user.user_name {
-            xml.text("UserName", name);
+    xml.element("User", |xml| describe_as_member(xml, user));
+}
+
+fn describe_as_member(xml: &mut Xml, user: &User) {
+    xml.text("Path", &user.path);
+    if let Some(name) = &user.user_name {
+        xml.text("UserName", name);
+    }
+    xml.text("UserId", &user.user_id);
+    xml.text("Arn", &user.arn);
+    xml.moment("CreateDate", user.create_date);
+    xml.element("Tags", |xml| {
+        for tag in &user.tags {
+            xml.element("member", |xml| {
+                xml.text("Key", &tag.key);
+                xml.text("Value", &tag.value);
+            });
         }
-        xml.text("UserId", &user.user_id);
-        xml.text("Arn", &user.arn);
-        xml.moment("CreateDate", user.create_date);
-        xml.element("Tags", |xml| {
-            for tag in &user.tags {
-                xml.element("member", |xml| {
-                    xml.text("Key", &tag.key);
-                    xml.text("Value", &tag.value);
-                });
-            }
-        });
     });
 }
 

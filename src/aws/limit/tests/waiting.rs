@@ -226,3 +226,35 @@ async fn an_access_key_dies_before_anything_else_is_removed() {
     assert!(others.count() <= 4, "{done:?}");
     last(load).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_counted_by_outcome_for_each_mount_and_so_is_who_waits_and_who_has_no_turn() {
+    let scene = Scene::throttled();
+    let (one, other) = (scene.limits.mount(), scene.limits.mount());
+    let key = scene.aws.admin_key();
+    let iam = one.iam(&scene.aws, &signed_by(&key)).unwrap();
+    let waiting = |mount: &MountLimits| {
+        let counts = mount.counts();
+        counts.waiting().map(|(_, count)| count).sum::<usize>()
+    };
+
+    let load = Scene::load(&iam, Class::Background, 60);
+    sleep(CALL * 3 / 2).await;
+    assert!(waiting(&one) > 0, "AWS has refused some of them");
+    let late = iam.for_request(Class::Issue, &Caller::client(Some(Duration::ZERO)));
+    late.get_user(None).await.unwrap_err();
+    let hung_up = Caller::client(None);
+    drop(hung_up.line());
+    let hung_up = iam.for_request(Class::Issue, &hung_up);
+    hung_up.get_user(None).await.unwrap_err();
+    last(load).await;
+
+    let counts = one.counts();
+    let calls = counts.calls();
+    assert!(calls.contains(&("iam:GetUser", "ok", 60)), "{calls:?}");
+    let throttled = |(_, outcome, count): &(_, &str, u64)| *outcome == "throttled" && *count > 0;
+    assert!(calls.iter().any(throttled), "{calls:?}");
+    assert_eq!(counts.refused(), [("hung_up", 1), ("late", 1)]);
+    assert_eq!(waiting(&one), 0);
+    assert_eq!(other.counts().calls(), []);
+}

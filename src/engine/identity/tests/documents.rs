@@ -6,7 +6,7 @@ use crate::logical::testing::StorageFault;
 async fn the_documents_are_plain_json_that_may_be_kept_for_an_hour() {
     let mount = keyless().await;
     for path in [".well-known/openid-configuration", ".well-known/keys"] {
-        let answer = raw(&mount, path).await.unwrap();
+        let answer = raw(&mount, path).await.unwrap().data;
         assert_eq!(answer["http_status_code"], 200);
         assert_eq!(answer["http_content_type"], "application/json");
         assert_eq!(answer["http_raw_cache_control"], "public, max-age=3600");
@@ -20,8 +20,7 @@ async fn the_configuration_names_the_issuer_and_where_the_keys_are() {
     let answer = raw(&mount, ".well-known/openid-configuration")
         .await
         .unwrap();
-    let text = answer[Response::RAW_BODY].as_str().unwrap();
-    let document: Value = serde_json::from_str(text).unwrap();
+    let document: Value = serde_json::from_str(&answer.raw_body().unwrap()).unwrap();
     assert_eq!(
         document,
         json!({
@@ -97,12 +96,7 @@ async fn a_change_is_seen_at_once_here_and_when_another_node_made_it() {
     let answer = raw(&mount, ".well-known/openid-configuration")
         .await
         .unwrap();
-    assert!(
-        answer[Response::RAW_BODY]
-            .as_str()
-            .unwrap()
-            .contains("elsewhere")
-    );
+    assert!(answer.raw_body().unwrap().contains("elsewhere"));
     assert_eq!(published(&mount).await, before);
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::aws::fake::{FakeRole, FakeTrust};
 use crate::engine::testing::{READ_ONLY, TestMount};
-use crate::logical::{JsonObject, Operation, Response};
+use crate::logical::{Operation, Response};
 
 const ISSUER: &str = "https://vault.example.com/v1/aws";
 const AUDIENCE: &str = "sts.amazonaws.com";
@@ -65,16 +65,15 @@ async fn keyless() -> TestMount {
     mount
 }
 
-/// An answer that is raw: its body, without the envelope.
-async fn raw(mount: &TestMount, path: &str) -> Option<JsonObject> {
-    let answer = mount.send(Operation::Read, path, json!({})).await.unwrap();
-    answer.map(|response| response.data)
+/// An answer that is raw.
+async fn raw(mount: &TestMount, path: &str) -> Option<Response> {
+    mount.send(Operation::Read, path, json!({})).await.unwrap()
 }
 
 /// The document of the keys.
 async fn published(mount: &TestMount) -> String {
     let answer = raw(mount, ".well-known/keys").await.unwrap();
-    answer[Response::RAW_BODY].as_str().unwrap().to_owned()
+    answer.raw_body().unwrap()
 }
 
 /// The ids of the keys in a document, in the order of their turns.

@@ -10,7 +10,7 @@ use crate::logical::{Backend, ReplicationState};
 async fn published_by(node: &Arc<dyn Backend>, mount: &TestMount) -> Vec<String> {
     let request = mount.request(Operation::Read, ".well-known/keys", json!({}));
     let answer = node.handle_request(request).await.unwrap().unwrap();
-    ids(answer.data[Response::RAW_BODY].as_str().unwrap())
+    ids(&answer.raw_body().unwrap())
 }
 
 async fn tick(node: &Arc<dyn Backend>, mount: &TestMount) {

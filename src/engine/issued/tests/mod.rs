@@ -1,5 +1,6 @@
 //! Who has no lease is found by time, and whoever lives is left alone.
 
+mod limit;
 mod path;
 
 use std::time::Duration;

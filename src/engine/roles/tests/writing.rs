@@ -381,3 +381,39 @@ async fn lists_keep_their_order_their_case_and_what_is_there_twice() {
         assert_eq!(mount.role("x").await["iam_groups"], list);
     }
 }
+
+#[tokio::test]
+async fn max_active_is_shown_where_it_is_set_and_zero_or_null_clears_it() {
+    let mount = TestMount::new().await;
+    let role = json!({"credential_type": "iam_user", "policy_arns": READ_ONLY});
+    mount.write("roles/x", role).await;
+    assert_eq!(mount.role("x").await.get("max_active"), None);
+    for clearing in [json!(0), json!(null)] {
+        mount.write("roles/x", json!({"max_active": "5"})).await;
+        mount.write("roles/x", json!({"user_path": "/a/"})).await;
+        assert_eq!(mount.role("x").await["max_active"], 5);
+        mount
+            .write("roles/x", json!({ "max_active": clearing }))
+            .await;
+        assert_eq!(mount.role("x").await.get("max_active"), None);
+    }
+}
+
+#[tokio::test]
+async fn max_active_is_for_users_and_no_less_than_none() {
+    let mount = TestMount::new().await;
+    for (role, words) in [
+        (
+            json!({"credential_type": "session_token", "max_active": 5}),
+            "only valid for iam_user",
+        ),
+        (
+            json!({"credential_type": "iam_user", "policy_arns": READ_ONLY, "max_active": -1}),
+            "0 (any number) or more, not -1",
+        ),
+    ] {
+        let refusal = mount.write_refusal("roles/x", role).await;
+        assert!(refusal.contains("max_active"), "{refusal}");
+        assert!(refusal.contains(words), "{refusal}");
+    }
+}

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::{HOUR, MINUTE, mount, policy, working, works};
 use crate::aws::Arn;
 use crate::caller::Caller;
-use crate::engine::sessions::end_all_issued_before_now;
+use crate::clock::Clock as _;
+use crate::engine::sessions::end_all_issued_before;
 
 #[tokio::test]
 async fn all_sessions_that_were_issued_before_end_whoever_opened_them_and_later_ones_live() {
@@ -23,7 +24,8 @@ async fn all_sessions_that_were_issued_before_end_whoever_opened_them_and_later_
     mount.clock().advance(MINUTE);
     let (engine, caller) = (mount.another_engine(), Caller::host(None));
     let arn = Arn::new(arn).unwrap();
-    end_all_issued_before_now(&engine, mount.storage(), &caller, &arn)
+    let now = mount.clock().now();
+    end_all_issued_before(&engine, mount.storage(), &caller, &arn, now)
         .await
         .unwrap();
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// AWS's limits of tags on a user or a session.
-const MAX_TAGS: usize = 50;
+pub(super) const MAX_TAGS: usize = 50;
 const MAX_TAG_KEY: usize = 128;
 const MAX_TAG_VALUE: usize = 256;
 
@@ -18,31 +18,42 @@ pub(super) fn problems(tags: &BTreeMap<String, String>) -> Vec<String> {
     }
     let mut seen = BTreeSet::new();
     for (key, value) in tags {
+        problems.extend(problem_of_key(key));
         if !seen.insert(key.to_lowercase()) {
             problems.push(format!(
                 "key {key:?} is there twice, because AWS does not tell upper case from lower case"
             ));
-        }
-        if key.is_empty() || key.chars().count() > MAX_TAG_KEY {
-            problems.push(format!(
-                "key {key:?} must have 1 to {MAX_TAG_KEY} characters"
-            ));
-        }
-        if key.to_lowercase().starts_with("aws:") {
-            problems.push(format!("key {key:?} begins with aws:, which is AWS's own"));
         }
         if value.chars().count() > MAX_TAG_VALUE {
             problems.push(format!(
                 "value of {key:?} must have at most {MAX_TAG_VALUE} characters"
             ));
         }
-        if !key.chars().chain(value.chars()).all(is_tag_character) {
+        if !value.chars().all(is_tag_character) {
             problems.push(format!(
-                "{key:?} must consist of letters, digits, spaces and _.:/=+-@, and so must its value"
+                "value of {key:?} must consist of letters, digits, spaces and _.:/=+-@"
             ));
         }
     }
     problems
+}
+
+/// What is wrong with the key of a tag.
+pub(super) fn problem_of_key(key: &str) -> Option<String> {
+    if key.is_empty() || key.chars().count() > MAX_TAG_KEY {
+        return Some(format!(
+            "key {key:?} must have 1 to {MAX_TAG_KEY} characters"
+        ));
+    }
+    if key.to_lowercase().starts_with("aws:") {
+        return Some(format!("key {key:?} begins with aws:, which is AWS's own"));
+    }
+    if !key.chars().all(is_tag_character) {
+        return Some(format!(
+            "{key:?} must consist of letters, digits, spaces and _.:/=+-@"
+        ));
+    }
+    None
 }
 
 /// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
@@ -72,7 +83,7 @@ mod tests {
             ("k", &"v".repeat(257), "at most 256 characters"),
             ("AWS:x", "v", "AWS's own"),
             ("a#b", "v", "\"a#b\" must consist of"),
-            ("k", "a\tb", "and so must its value"),
+            ("k", "a\tb", "value of \"k\" must consist of"),
         ] {
             let problems = check(key, value);
             assert_eq!(problems.len(), 1, "{problems:?}");

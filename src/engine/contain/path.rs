@@ -1,0 +1,395 @@
+//! What is asked of containment, and what is told of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::{Instant, timeout_at};
+
+use super::sessions::outlook;
+use super::steps;
+use super::work::{Step, Work};
+use crate::engine::Engine;
+use crate::engine::roles::{self, RoleName};
+use crate::framework::{
+    Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
+};
+use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage};
+
+const DRY_RUN: Field<bool> = Field::new(
+    "dry_run",
+    "Only tell how many IAM users there are, who has them and their names, and change nothing.",
+)
+.label("Dry run");
+const ID: Field<String> = Field::new("id", "Id of the work, as contain/ answered it.");
+
+/// How long a call that has begun is waited for beyond the time of the first stretch.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+
+/// How many roles are disabled at a time.
+const ROLES_AT_A_TIME: usize = 16;
+
+/// A dry run names so many holders.
+const HOLDERS: usize = 100;
+
+const STATUS: &[ResponseField] = &[
+    ResponseField::new("id", FieldType::String, "Id of the work"),
+    ResponseField::new(
+        "role",
+        FieldType::String,
+        "The role; empty for the whole mount",
+    ),
+    ResponseField::new(
+        "state",
+        FieldType::String,
+        "What is going on: ending access keys, ending sessions, removing users or finished",
+    ),
+    ResponseField::new(
+        "display_name",
+        FieldType::String,
+        "Display name of the token that asked",
+    ),
+    ResponseField::new("began_at", FieldType::Time, "When it was asked for"),
+    ResponseField::new(
+        "finished_at",
+        FieldType::Time,
+        "When all was done; null before",
+    ),
+    ResponseField::new(
+        "users",
+        FieldType::Int,
+        "How many IAM users were found so far",
+    ),
+    ResponseField::new(
+        "keys_ended",
+        FieldType::Int,
+        "How many of their access keys AWS does not accept any more",
+    ),
+    ResponseField::new("users_removed", FieldType::Int, "How many of them are gone"),
+    ResponseField::new(
+        "failures",
+        FieldType::Map,
+        "Why users were not ended at the last try, at most 20 by their names; they are tried again each minute",
+    ),
+    ResponseField::new(
+        "sessions",
+        FieldType::CommaStringSlice,
+        "What is to be known of sessions",
+    ),
+];
+
+const ANSWER: &[ResponseField] = &[
+    STATUS[0],
+    STATUS[1],
+    STATUS[2],
+    STATUS[3],
+    STATUS[4],
+    STATUS[5],
+    STATUS[6],
+    STATUS[7],
+    STATUS[8],
+    STATUS[9],
+    STATUS[10],
+    ResponseField::new(
+        "dry_run",
+        FieldType::Bool,
+        "true where nothing was changed; else it is missing",
+    ),
+    ResponseField::new(
+        "usernames",
+        FieldType::CommaStringSlice,
+        "Of a dry run: names of the IAM users, at most 1000",
+    ),
+    ResponseField::new(
+        "holders",
+        FieldType::Map,
+        "Of a dry run: how many of them tokens of each display name have, at most 100",
+    ),
+];
+
+const LIST_RESPONSE: &[ResponseField] = &[
+    ResponseField::new(
+        "keys",
+        FieldType::CommaStringSlice,
+        "Ids of the works, the last 20 that have ended among them",
+    ),
+    ResponseField::new("key_info", FieldType::Map, "How far each is"),
+];
+
+pub(in crate::engine) fn path() -> Path<Engine> {
+    Path::new("contain/{name@}")
+        .field(&roles::NAME)
+        .field(&DRY_RUN)
+        .on_with(Operation::Update, docs("role"), contain_role)
+        .docs(PathDocs {
+            synopsis: "Disable a role and end all that it has given out.",
+            description: "For an incident. The role gives nothing from now on (disabled=false on \
+                roles/<name> enables it again). Of the IAM users that it made, all access keys are \
+                ended first, and then the users removed. It is answered within some seconds, with \
+                an id: contain-status/<id> tells how far it is, and the rest goes on at the \
+                server's timer, over restarts, until all is done. Sessions of STS are ended by a \
+                policy that denies everything to those that were opened until now, whoever opened \
+                them, of the AWS role or for federation_token of the engine's user; those of \
+                session_token live on. With dry_run=true it counts and names, and \
+                changes nothing.",
+            operation_suffix: "role",
+        })
+}
+
+pub(in crate::engine) fn mount_path() -> Path<Engine> {
+    Path::new("contain/?")
+        .field(&DRY_RUN)
+        .on_with(Operation::Update, docs("mount"), contain_mount)
+        .docs(PathDocs {
+            synopsis: "Disable all roles and end all that the mount has given out.",
+            description: "As contain/<role>, of every role at once, deleted ones included. Static \
+                roles and the engine's own access key are not touched: rotate them. With \
+                dry_run=true it counts and names, and changes nothing.",
+            operation_suffix: "mount",
+        })
+}
+
+pub(in crate::engine) fn status_path() -> Path<Engine> {
+    Path::new("contain-status/{id}")
+        .field(&ID)
+        .on_with(
+            Operation::Read,
+            OperationDocs {
+                response: STATUS,
+                of_active_node: true,
+                ..OperationDocs::NONE
+            },
+            read,
+        )
+        .docs(PathDocs {
+            synopsis: "Tell how far a containment is.",
+            description: "What contain/ has begun under that id: how many users were found, how \
+                many of their keys are ended, how many of them are gone, and why not the others.",
+            operation_suffix: "contain-status",
+        })
+}
+
+pub(in crate::engine) fn list_path() -> Path<Engine> {
+    Path::new("contain-status/?")
+        .on_with(
+            Operation::List,
+            OperationDocs {
+                response: LIST_RESPONSE,
+                of_active_node: true,
+                ..OperationDocs::NONE
+            },
+            list,
+        )
+        .docs(PathDocs {
+            synopsis: "List the containments.",
+            description: "The ids of all that go on, and of the last 20 that have ended.",
+            operation_suffix: "contain-status",
+        })
+}
+
+fn docs(suffix: &'static str) -> OperationDocs {
+    OperationDocs {
+        verb: "contain",
+        suffix,
+        response: ANSWER,
+        of_active_node: true,
+        ..OperationDocs::NONE
+    }
+}
+
+async fn contain_role(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let name = data.value(&roles::NAME);
+    contain(&engine, &request, &data, Some(name)).await
+}
+
+async fn contain_mount(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    contain(&engine, &request, &data, None).await
+}
+
+async fn contain(
+    engine: &Engine,
+    request: &Request,
+    data: &FieldData,
+    role: Option<RoleName>,
+) -> Answer {
+    let (storage, caller) = (&*request.storage, &request.caller);
+    let mut work = Work {
+        role: role.as_ref().map(RoleName::to_string).unwrap_or_default(),
+        display_name: request.display_name.clone(),
+        began_at: engine.clock.now().unix_timestamp(),
+        ..Work::default()
+    };
+    let roles = match role {
+        Some(role) => vec![role],
+        None => roles::names(storage).await?,
+    };
+    let mut warnings = Vec::new();
+    if data.value(&DRY_RUN) {
+        let mut response = dry_run(storage, request, &work).await?;
+        warnings.extend(of_sessions(engine, storage, &roles).await?);
+        response.warnings.extend(warnings);
+        return Ok(Some(response));
+    }
+    // Before anything else: nothing more comes out. A node that may not write hands all of it over.
+    if !disable_all(engine, request, &roles).await? {
+        warnings.push(format!(
+            "there is no role {:?}: if it was deleted, its users end nevertheless; if not, look at the name",
+            work.role
+        ));
+    }
+    warnings.extend(of_sessions(engine, storage, &roles).await?);
+    if let Err(error) = Work::forget_old(storage).await {
+        tracing::warn!(%error, "containments that have ended could not be forgotten");
+    }
+    let id = wal::name().map_err(|error| Error::internal(error.to_string()))?;
+    let turn = engine.contain.turn(&id);
+    work.store(storage, &id).await?;
+    engine.contain.opened(&id);
+    tracing::warn!(%id, role = work.role, asked_by = work.display_name, "containment begins");
+    // However far that comes, and however it ends: the rest is the timer's.
+    let until = caller.a_look_by();
+    let begun = steps::go_on(engine, storage, caller, &id, &mut work, until);
+    let begun = timeout_at(until + LAST_CALLS, begun).await;
+    drop(turn);
+    if let Ok(Err(error)) = begun {
+        tracing::warn!(%id, %error, "containment goes on at the next tick");
+        warnings.push(format!("it goes on within a minute, for now: {error}"));
+    }
+    let work = Work::load(storage, &id).await?.unwrap_or(work);
+    let mut response = Response::data(shown(&id, &work));
+    response.warnings = warnings;
+    Ok(Some(response))
+}
+
+/// Disables these roles; answers whether there is any of them.
+async fn disable_all(
+    engine: &Engine,
+    request: &Request,
+    roles: &[RoleName],
+) -> Result<bool, Error> {
+    let storage = &*request.storage;
+    let mut disabled = stream::iter(0..roles.len())
+        .map(|at| roles::disable(engine, storage, &roles[at]))
+        .buffer_unordered(ROLES_AT_A_TIME);
+    let mut any = roles.is_empty();
+    let mut done = 0;
+    while let Some(there) = disabled.next().await {
+        any |= there.map_err(|error| Error::from(error).context("error disabling the role"))?;
+        done += 1;
+        if done < roles.len() && Instant::now() >= request.caller.begin_by() {
+            return Err(Error::internal(format!(
+                "{done} of {} roles were disabled in the time for this request, and nothing was ended yet: ask again, it goes on with the others",
+                roles.len()
+            )));
+        }
+    }
+    Ok(any)
+}
+
+/// What becomes of the sessions of these roles, in one sentence for a role or one for all.
+async fn of_sessions(
+    engine: &Engine,
+    storage: &dyn Storage,
+    roles: &[RoleName],
+) -> Result<Option<String>, Error> {
+    let mut giving = Vec::new();
+    for name in roles {
+        if let Some(role) = roles::load(engine, storage, name).await? {
+            let sentences = outlook(name, &role);
+            if !sentences.is_empty() {
+                giving.push(sentences.join("; "));
+            }
+        }
+    }
+    Ok(match giving.len() {
+        0 => None,
+        1 => giving.pop(),
+        count => Some(format!(
+            "{count} roles of this mount give sessions: those of assumed_role and federation_token end with all others of their AWS role or user, those of session_token live until they end by themselves (contain-status/ tells of each)"
+        )),
+    })
+}
+
+async fn dry_run(storage: &dyn Storage, request: &Request, work: &Work) -> Result<Response, Error> {
+    let found = steps::look(storage, &request.caller, work).await?;
+    let mut holders: Vec<_> = found.holders.into_iter().collect();
+    holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    holders.truncate(HOLDERS);
+    let holders: JsonObject = holders
+        .into_iter()
+        .map(|(holder, count)| (holder, Value::from(count)))
+        .collect();
+    let mut response = Response::data(JsonObject::from_iter([
+        ("dry_run".to_owned(), Value::from(true)),
+        ("role".to_owned(), Value::from(work.role.as_str())),
+        ("users".to_owned(), Value::from(found.users)),
+        ("usernames".to_owned(), Value::from(found.names)),
+        ("holders".to_owned(), Value::from(holders)),
+    ]));
+    if !found.whole {
+        let warning = "the register could not be read to its end in the time for this request: there may be more users";
+        response.warnings.push(warning.to_owned());
+    }
+    Ok(response)
+}
+
+async fn read(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    let id = data.value(&ID);
+    let work = Work::load(&*request.storage, &id).await?;
+    Ok(work.map(|work| Response::data(shown(&id, &work))))
+}
+
+async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
+    let mut works = Work::all(&*request.storage).await?;
+    works.sort_by_key(|(_, work)| work.began_at);
+    let info: JsonObject = works
+        .iter()
+        .map(|(id, work)| (id.clone(), Value::from(shown(id, work))))
+        .collect();
+    let mut response = Response::list(works.into_iter().map(|(id, _)| id).collect());
+    if !info.is_empty() {
+        response.data.insert("key_info".to_owned(), json!(info));
+    }
+    Ok(Some(response))
+}
+
+fn shown(id: &str, work: &Work) -> JsonObject {
+    let time = |seconds: i64| {
+        let moment = OffsetDateTime::from_unix_timestamp(seconds).ok();
+        moment.and_then(|moment| moment.format(&Rfc3339).ok())
+    };
+    let state = match work.step {
+        Step::Users if !work.left.is_empty() => "removing users, some of which are tried again",
+        Step::Users if work.only_left && work.sessions_left => {
+            "ending sessions, some of which are tried again"
+        }
+        step => step.state(),
+    };
+    let failures: JsonObject = work
+        .failures
+        .iter()
+        .map(|failure| {
+            let reason = Value::from(failure.error.as_str());
+            (failure.username.clone(), reason)
+        })
+        .collect();
+    JsonObject::from_iter(
+        [
+            ("id", Value::from(id)),
+            ("role", Value::from(work.role.as_str())),
+            ("state", Value::from(state)),
+            ("display_name", Value::from(work.display_name.as_str())),
+            ("began_at", Value::from(time(work.began_at))),
+            ("finished_at", Value::from(work.finished_at.and_then(time))),
+            ("users", Value::from(work.users)),
+            ("keys_ended", Value::from(work.keys_ended)),
+            ("users_removed", Value::from(work.users_removed)),
+            ("failures", json!(failures)),
+            ("sessions", Value::from(work.sessions.clone())),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    )
+}
