@@ -20,8 +20,14 @@ pub struct Error {
     message: String,
     request_id: Option<String>,
     may_have_happened: bool,
-    closed: Option<Box<Closed>>,
     credentials_from: Option<&'static str>,
+    beside: Option<Box<Beside>>,
+}
+
+/// What few failures have.
+#[derive(Clone, Debug, Default)]
+struct Beside {
+    closed: Option<Closed>,
     aws_time: Option<OffsetDateTime>,
 }
 
@@ -89,9 +95,8 @@ impl Error {
             may_have_happened: kind == ErrorKind::Other
                 && refusal.status >= 500
                 && refusal.status != 503,
-            closed: None,
             credentials_from: None,
-            aws_time: None,
+            beside: None,
         }
     }
 
@@ -128,17 +133,18 @@ impl Error {
             message: one_line(&message.into()),
             request_id: None,
             may_have_happened: false,
-            closed: None,
             credentials_from: None,
-            aws_time: None,
+            beside: None,
         }
     }
 
     /// Says what closes the road.
     #[must_use]
     pub(in crate::aws) fn on_a_closed_road(self, closed: Closed) -> Self {
+        let mut beside = self.beside.unwrap_or_default();
+        beside.closed = Some(closed);
         Self {
-            closed: Some(Box::new(closed)),
+            beside: Some(beside),
             ..self
         }
     }
@@ -156,8 +162,13 @@ impl Error {
     /// Says what AWS's clock showed, unless it is known from another call.
     #[must_use]
     pub(in crate::aws) fn answered_at(self, time: Option<OffsetDateTime>) -> Self {
+        if time.is_none() || self.aws_time().is_some() {
+            return self;
+        }
+        let mut beside = self.beside.unwrap_or_default();
+        beside.aws_time = time;
         Self {
-            aws_time: self.aws_time.or(time),
+            beside: Some(beside),
             ..self
         }
     }
@@ -195,7 +206,7 @@ impl Error {
 
     /// The road that is closed, where it is known what closes it.
     pub fn closed(&self) -> Option<&Closed> {
-        self.closed.as_deref()
+        self.beside.as_ref()?.closed.as_ref()
     }
 
     /// Where the process found the credentials of the call, if they are not of a configuration.
@@ -205,7 +216,7 @@ impl Error {
 
     /// What AWS's clock showed when it answered, where there was an answer that says so.
     pub fn aws_time(&self) -> Option<OffsetDateTime> {
-        self.aws_time
+        self.beside.as_ref()?.aws_time
     }
 
     /// By which AWS's support finds the call.

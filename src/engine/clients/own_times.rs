@@ -12,11 +12,11 @@ use crate::engine::stored::nanoseconds;
 #[serde(default)]
 pub(in crate::engine) struct OwnTimes {
     #[serde(skip_serializing_if = "String::is_empty")]
-    rotation_schedule: String,
+    schedule: String,
     #[serde(with = "nanoseconds", skip_serializing_if = "Duration::is_zero")]
-    rotation_window: Duration,
+    window: Duration,
     #[serde(with = "nanoseconds", skip_serializing_if = "Duration::is_zero")]
-    rotation_period: Duration,
+    period: Duration,
 }
 
 impl RootConfig {
@@ -28,9 +28,9 @@ impl RootConfig {
         self.own_timer = true;
         // Whatever another engine has put there since counts.
         if self.rotation_schedule.is_empty() && self.rotation_period.is_zero() {
-            self.rotation_schedule = own.rotation_schedule;
-            self.rotation_window = own.rotation_window;
-            self.rotation_period = own.rotation_period;
+            self.rotation_schedule = own.schedule;
+            self.rotation_window = own.window;
+            self.rotation_period = own.period;
         }
         self
     }
@@ -40,9 +40,9 @@ impl RootConfig {
         let has_times = !self.rotation_schedule.is_empty() || !self.rotation_period.is_zero();
         if self.own_timer && has_times {
             self.own_times = Some(OwnTimes {
-                rotation_schedule: std::mem::take(&mut self.rotation_schedule),
-                rotation_window: std::mem::take(&mut self.rotation_window),
-                rotation_period: std::mem::take(&mut self.rotation_period),
+                schedule: std::mem::take(&mut self.rotation_schedule),
+                window: std::mem::take(&mut self.rotation_window),
+                period: std::mem::take(&mut self.rotation_period),
             });
         }
         self

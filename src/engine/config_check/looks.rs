@@ -19,7 +19,7 @@ use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
 use crate::engine::error::explain;
-use crate::engine::roles::{self, CredentialType};
+use crate::engine::roles::{self, CredentialType, RoleRecord};
 use crate::engine::static_roles::LookedAt;
 use crate::logical::Storage;
 
@@ -225,7 +225,7 @@ pub(super) async fn read_a_user(iam: &LimitedIam, name: &UserName) -> Verdict {
 pub(super) async fn read_groups(iam: &LimitedIam, uses: &Uses) -> Option<Verdict> {
     let mut names: Vec<_> = uses
         .by_groups()
-        .flat_map(|role| role.iam_groups())
+        .flat_map(RoleRecord::iam_groups)
         .filter_map(|name| GroupName::new(name).ok())
         .collect();
     names.sort_unstable();

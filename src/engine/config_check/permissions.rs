@@ -162,16 +162,13 @@ async fn rotation(asked: &Asked<'_>) -> Option<Verdict> {
     let mut wishes = Wishes::default();
     wishes.add_rotation(holder);
     let iam = clients.iam.for_request(Class::Background, asked.caller);
-    let verdict = match judge(&iam, &[], holder, &wishes.all).await {
-        Ok(judgements) => {
-            let judged: Vec<_> = wishes.all.iter().zip(&judgements).collect();
-            Verdict::of(&judged)
-        }
-        Err(_) => {
-            let name = UserName::new(name).ok()?;
-            let answer = iam.get_user(Some(&name)).await;
-            Verdict::of_read(("iam:GetUser", "RotateItsOwnKey"), &answer)
-        }
+    let verdict = if let Ok(judgements) = judge(&iam, &[], holder, &wishes.all).await {
+        let judged: Vec<_> = wishes.all.iter().zip(&judgements).collect();
+        Verdict::of(&judged)
+    } else {
+        let name = UserName::new(name).ok()?;
+        let answer = iam.get_user(Some(&name)).await;
+        Verdict::of_read(("iam:GetUser", "RotateItsOwnKey"), &answer)
     };
     let is_automatic = clients.root.plan(asked.engine.clock.now()).is_some();
     Some(Verdict {

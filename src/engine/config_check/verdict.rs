@@ -30,9 +30,10 @@ impl Verdict {
     /// Both, one after the other.
     #[must_use]
     pub(super) fn and(self, other: Self) -> Self {
+        let Self { text, is_problem } = other;
         Self {
-            text: format!("{}; {}", self.text, other.text),
-            is_problem: self.is_problem || other.is_problem,
+            text: format!("{}; {text}", self.text),
+            is_problem: self.is_problem || is_problem,
         }
     }
 

@@ -52,21 +52,19 @@ pub(super) fn answer(parameters: &BTreeMap<String, String>) -> Message {
             format!("User: {source} is not authorized to perform: {ITSELF} on resource: {source}");
         return refusal(403, "AccessDenied", &message);
     }
-    let results: String = simulate(&documents, &asked)
-        .into_iter()
-        .map(|one| {
-            let decision = match one.decision {
-                Decision::Allowed => "allowed",
-                Decision::ExplicitDeny => "explicitDeny",
-                Decision::ImplicitDeny => "implicitDeny",
-            };
-            format!(
-                "<member><EvalActionName>{}</EvalActionName><EvalResourceName>{}</EvalResourceName>\
-                 <EvalDecision>{decision}</EvalDecision></member>",
-                one.action, one.resource
-            )
-        })
-        .collect();
+    let mut results = String::new();
+    for one in simulate(&documents, &asked) {
+        let decision = match one.decision {
+            Decision::Allowed => "allowed",
+            Decision::ExplicitDeny => "explicitDeny",
+            Decision::ImplicitDeny => "implicitDeny",
+        };
+        results += &format!(
+            "<member><EvalActionName>{}</EvalActionName><EvalResourceName>{}</EvalResourceName>\
+             <EvalDecision>{decision}</EvalDecision></member>",
+            one.action, one.resource
+        );
+    }
     Message::answer(
         200,
         format!(
