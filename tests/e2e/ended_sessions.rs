@@ -124,7 +124,10 @@ fn what_the_host_revokes_at_once_is_gathered_into_few_changes_of_the_policy() {
 
     fixture
         .host
-        .write("sys/leases/revoke-prefix/aws/creds/deploy", &json!({}))
+        .write(
+            "sys/leases/revoke-prefix/aws/creds/deploy",
+            &json!({ "sync": false }),
+        )
         .succeeded();
 
     first.wait();
