@@ -7,6 +7,7 @@ mod connected;
 mod found;
 mod identity_tokens;
 mod key_date;
+mod misconfigured;
 mod own_times;
 pub(in crate::engine) mod root_config;
 mod root_keys;

@@ -6,15 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+pub(in crate::engine) use super::misconfigured::{Misconfigured, parse};
 use super::own_times::OwnTimes;
-use crate::aws::{
-    AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, InvalidName, Region,
-};
+use crate::aws::{AccessKeyId, AwsAddress, ClientConfig, CredentialSource, Endpoint, Region};
 use crate::engine::as_sent::AsSent;
 use crate::engine::identity::{Algorithm, Claims};
 use crate::engine::schedule::Plan;
 use crate::engine::stored::{nanoseconds, null_as_default, rfc3339};
-use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
+use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
 use crate::secret::{self, ExposeSecret, SecretString};
 
 /// The storage key; seal-wrapped.
@@ -347,48 +346,6 @@ impl fmt::Debug for RootConfig {
             .field("region", &self.region)
             .finish_non_exhaustive()
     }
-}
-
-/// A root configuration that no client can be made of.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Misconfigured {
-    #[error(
-        "static AWS client credentials haven't been properly configured (the access key or secret key were provided but not both)"
-    )]
-    HalfAnAccessKey,
-    #[error("{field} in config/root: {reason}")]
-    Field { field: &'static str, reason: String },
-}
-
-impl Misconfigured {
-    pub(crate) fn field(field: &'static str, reason: impl fmt::Display) -> Self {
-        Self::Field {
-            field,
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl From<Misconfigured> for Error {
-    fn from(error: Misconfigured) -> Self {
-        Self::Invalid(error.to_string())
-    }
-}
-
-/// Reads a text that may be empty, which means "not set".
-pub(in crate::engine) fn parse<T>(
-    field: &'static str,
-    text: &str,
-    read: impl Fn(&str) -> Result<T, InvalidName>,
-) -> Result<Option<T>, Misconfigured> {
-    // Another engine stored it as it was sent.
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    read(text)
-        .map(Some)
-        .map_err(|error| Misconfigured::field(field, error))
 }
 
 /// AWS takes only requests that are signed for the region of the address; IAM's is that where its

@@ -231,7 +231,7 @@ async fn without_an_owner_tag_it_looks_at_paths_and_removes_nothing() {
 
     let response = mount.tidy(json!({})).await;
 
-    assert_eq!(names(&response.data, "users"), [lost.clone()]);
+    assert_eq!(names(&response.data, "users"), std::slice::from_ref(&lost));
     assert!(response.warnings[0].contains("owner_tag"));
     assert!(!mount.aws().operations().contains(&"iam:GetUser"));
     let refusal = mount.write_refusal("tidy", json!({"dry_run": false})).await;
