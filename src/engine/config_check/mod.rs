@@ -246,7 +246,12 @@ fn tell_principal(
         Ok(identity) => identity.credentials_from,
         Err(error) => error.credentials_from(),
     });
-    let mut from = if !root.identity_token_audience.is_empty() {
+    let mut from = if root.is_keyless() {
+        format!(
+            "a token that this mount signs, with the role {}",
+            root.role_arn
+        )
+    } else if !root.identity_token_audience.is_empty() {
         format!(
             "an identity token of the server, with the role {}",
             root.role_arn
@@ -325,6 +330,7 @@ async fn tell_rotation(
 ) -> Result<(), Error> {
     let planned = root.plan(engine.clock.now()).is_some();
     let told = match root.next_rotation {
+        _ if root.is_keyless() => "the signing key, by itself".to_owned(),
         _ if !root.has_access_key() => "there is no access_key to rotate".to_owned(),
         _ if root.disable_automated_rotation => {
             "by hand: disable_automated_rotation is set".to_owned()
