@@ -64,27 +64,30 @@ def measured(results):
 
 
 def failures(results):
-    """What went wrong, in sentences."""
+    """What went wrong, each with the plugin that it went wrong with."""
     found = []
     for plugin in results["plugins"]:
         for case in plugin["cases"]:
             if case["failures"]:
-                found.append(
-                    f"{plugin['name']}, {case['operation']}, {case['delay_ms']} ms, "
-                    f"{case['clients']} clients: {case['failures']} failed: {case['failure']}"
-                )
+                found.append((
+                    plugin["name"],
+                    f"{case['operation']}, {case['delay_ms']} ms, {case['clients']} clients: "
+                    f"{case['failures']} failed: {case['failure']}",
+                ))
         for storm in plugin["storms"]:
             if lost(storm):
-                found.append(
-                    f"{plugin['name']}, storm of {storm['leases']}: "
-                    f"{storm['users_left']} users left in AWS, {storm['lost']} leases lost"
-                )
+                found.append((
+                    plugin["name"],
+                    f"storm of {storm['leases']}: "
+                    f"{storm['users_left']} users left in AWS, {storm['lost']} leases lost",
+                ))
         if overload := plugin["overload"]:
             if lost(overload):
-                found.append(
-                    f"{plugin['name']}, overload: {overload['users_left']} users left in AWS, "
-                    f"{overload['lost']} leases lost"
-                )
+                found.append((
+                    plugin["name"],
+                    f"overload: {overload['users_left']} users left in AWS, "
+                    f"{overload['lost']} leases lost",
+                ))
     return found
 
 

@@ -1,19 +1,17 @@
 """The image, as a folder that registries and their tools take, made without a container engine.
 
-Nothing of the machine or the moment is in it, so its digest follows from the binary. Only the compressed
-form of the layer depends on zlib, whose version the provenance names.
+Nothing of the machine or the moment is in it, so its digest follows from the binary, and from the version of
+zstandard that scripts/requirements.txt pins.
 """
 
-import gzip
 import hashlib
 import io
 import json
 import shutil
-import struct
+import subprocess
 import tarfile
-import zlib
 
-from releasing.build import PLUGIN, TARGETS
+from releasing.build import PLUGIN, ROOT, TARGETS
 from releasing.failure import Failure
 
 LAYOUT = "image"
@@ -24,7 +22,7 @@ USER = "65532:65532"
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIGURATION = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 
 def layer(binary):
@@ -38,13 +36,28 @@ def layer(binary):
     return packed.getvalue()
 
 
+def zstandard(call, content):
+    """Has the environment's zstandard pack or unpack something: Python has it by itself from 3.14 on only,
+    and the same bytes come from the same version of it."""
+    listed = subprocess.run([ROOT / "scripts" / "environment"], stdout=subprocess.PIPE, text=True)
+    if listed.returncode != 0:
+        raise Failure("the image cannot be packed without the environment of scripts/environment")
+    python = dict(line.split("=", 1) for line in listed.stdout.splitlines())["PYTHON"]
+    program = f"import sys, zstandard; sys.stdout.buffer.write({call}(sys.stdin.buffer.read()))"
+    ran = subprocess.run([python, "-c", program], input=content, stdout=subprocess.PIPE)
+    if ran.returncode != 0:
+        raise Failure("zstandard failed, see above")
+    return ran.stdout
+
+
 def packed(plain, largest):
-    """As small as can be where the size counts, and quickly for a trial. In the form of gzip, whose header
-    each version of Python fills in otherwise: without a time, for no system."""
-    deflate = zlib.compressobj(1 if largest is None else 9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = deflate.compress(plain) + deflate.flush()
-    trailer = struct.pack("<II", zlib.crc32(plain), len(plain) & 0xFFFFFFFF)
-    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + body + trailer
+    """As small as can be where the size counts, and quickly for a trial."""
+    level = 1 if largest is None else 19
+    return zstandard(f"zstandard.ZstdCompressor(level={level}).compress", plain)
+
+
+def unpacked(content):
+    return zstandard("zstandard.ZstdDecompressor().decompress", content)
 
 
 def encoded(value):
@@ -142,7 +155,7 @@ def read(directory):
     for manifest in manifests(named):
         configuration = json.loads(blob(manifest["config"]))
         (packed,) = manifest["layers"]
-        plain = gzip.decompress(blob(packed))
+        plain = unpacked(blob(packed))
         if configuration["rootfs"]["diff_ids"] != [digest(plain)]:
             raise Failure(f"the layer {packed['digest']} is not the one of its image")
         with tarfile.open(fileobj=io.BytesIO(plain)) as archive:

@@ -8,7 +8,22 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::world::{Caller, Holder, Refused, World};
+use super::world::{Caller, Refused, World};
+
+/// Somebody in the account of a [`Caller`] who has policies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    User(String),
+    /// With its path, without the first slash.
+    Role(String),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SessionTerms {
+    /// `aws:TokenIssueTime`.
+    pub(super) issued_at: OffsetDateTime,
+    pub(super) policy: Option<String>,
+}
 
 /// Needs no permission, and no policy can deny it.
 const ALWAYS_ALLOWED: &str = "sts:GetCallerIdentity";

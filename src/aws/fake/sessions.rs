@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::judgement::{Holder, SessionTerms};
 use super::policies::check_document;
 use super::scene::{FakeRole, FakeSession};
 use super::users::check_tags;
-use super::world::{Caller, Holder, Principal, Refused, Session, SessionTerms, World};
+use super::world::{Caller, Principal, Refused, Session, World};
 use crate::aws::{
     AccessKeyId, Arn, AssumeRole, AssumedRole, CallerIdentity, FederatedUser, GetFederationToken,
     GetSessionToken, RoleSessionName, SessionCredentials, Tag, UserName,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::identity_providers::IdentityProviders;
+use super::judgement::{Holder, SessionTerms};
 pub(super) use super::refused::Refused;
 use super::scene::{FakeAccessKey, FakeRole, FakeSession, FakeUser};
 use super::{FakeAws, InlinePolicies, Proof};
@@ -73,21 +74,6 @@ pub(super) struct Caller {
     pub(super) holder: Option<Holder>,
     /// What a session was opened with, beside the policies of its holder.
     pub(super) session: Option<SessionTerms>,
-}
-
-/// Somebody in the account of a [`Caller`] who has policies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Holder {
-    User(String),
-    /// With its path, without the first slash.
-    Role(String),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct SessionTerms {
-    /// `aws:TokenIssueTime`.
-    pub(super) issued_at: OffsetDateTime,
-    pub(super) policy: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
