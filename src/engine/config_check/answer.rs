@@ -115,6 +115,14 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         "Whether the policies of groups that narrow sessions may be read",
     ),
     text(
+        "permissions_revocable_sessions",
+        "Whether sessions of the roles in role_arns can be ended",
+    ),
+    text(
+        "permissions_revocable_federation",
+        "Whether federation tokens can be ended",
+    ),
+    text(
         "permissions_static_roles",
         "Whether static roles have their permissions",
     ),

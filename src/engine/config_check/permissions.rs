@@ -123,6 +123,12 @@ pub(super) async fn look(asked: &Asked<'_>) -> Permissions {
             );
             permissions.put(Feature::IamUser, user);
             permissions.put(Feature::GroupPolicies, groups);
+            for ended in [Feature::RevocableSessions, Feature::RevocableFederation] {
+                if wishes.all.iter().any(|wanted| wanted.feature == ended) {
+                    let unknown = Verdict::good("not known without iam:SimulatePrincipalPolicy");
+                    permissions.put(ended, Some(unknown));
+                }
+            }
             if !wishes.all.is_empty() {
                 permissions.judged_by = Some(Verdict::good(format!("harmless reads: {why}")));
             }
@@ -141,11 +147,28 @@ fn add_roles(asked: &Asked<'_>, principal: &Principal, wishes: &mut Wishes) -> O
         let Ok(user_name) = names.iam_user(&*asked.engine.clock, "token", name) else {
             continue;
         };
-        wishes.add_iam_users(principal, role, &mut examples, user_name.as_str());
+        let has_tags = role.iam_tags.as_ref().is_some_and(|tags| !tags.is_empty())
+            || !asked.clients.root.owner_tag.is_empty();
+        wishes.add_iam_users(
+            principal,
+            (role, has_tags),
+            &mut examples,
+            user_name.as_str(),
+        );
         example.get_or_insert(user_name);
     }
     for role in asked.uses.by_groups() {
         wishes.add_group_policies(principal, role);
+    }
+    for (_, role) in asked.uses.of_type(CredentialType::AssumedRole) {
+        if role.revocable_sessions {
+            wishes.add_ended_sessions(role);
+        }
+    }
+    let mut federated = asked.uses.of_type(CredentialType::FederationToken);
+    let is_a_user = matches!(principal.kind, Kind::IamUser { .. });
+    if is_a_user && federated.any(|(_, role)| role.revocable_sessions) {
+        wishes.add_ended_federation(principal);
     }
     example
 }

@@ -15,6 +15,8 @@ pub(super) enum Feature {
     FederationToken,
     SessionToken,
     GroupPolicies,
+    RevocableSessions,
+    RevocableFederation,
     StaticRoles,
     StaticRolesCrossAccount,
 }
@@ -29,6 +31,8 @@ impl Feature {
             Self::FederationToken => "permissions_federation_token",
             Self::SessionToken => "permissions_session_token",
             Self::GroupPolicies => "permissions_group_policies",
+            Self::RevocableSessions => "permissions_revocable_sessions",
+            Self::RevocableFederation => "permissions_revocable_federation",
             Self::StaticRoles => "permissions_static_roles",
             Self::StaticRolesCrossAccount => "permissions_static_roles_cross_account",
         }
@@ -78,11 +82,11 @@ impl Wishes {
         }
     }
 
-    /// What users of a role take, if they are named like `user_name`.
+    /// What users of a role take, if they are named like `user_name`, with or without tags.
     pub(super) fn add_iam_users(
         &mut self,
         principal: &Principal,
-        role: &RoleRecord,
+        (role, has_tags): (&RoleRecord, bool),
         examples: &mut BTreeMap<String, String>,
         user_name: &str,
     ) {
@@ -128,7 +132,7 @@ impl Wishes {
             self.add(of_a_user("RemoveThem", "iam:DeleteUserPolicy"));
         }
         self.add(of_a_user("GiveThemKeysAndTags", "iam:CreateAccessKey"));
-        if role.iam_tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        if has_tags {
             self.add(of_a_user("GiveThemKeysAndTags", "iam:TagUser"));
         }
         for action in [
@@ -181,6 +185,57 @@ impl Wishes {
                     "iam:GetGroupPolicy",
                 ],
             );
+        }
+    }
+
+    /// What ending sessions of the AWS roles of a role takes.
+    pub(super) fn add_ended_sessions(&mut self, role: &RoleRecord) {
+        for arn in role.role_arns() {
+            let name = arn.rsplit(':').next().unwrap_or_default();
+            self.add_policy_of_the_ended(
+                (Feature::RevocableSessions, "EndSessionsOfTheseRoles"),
+                (arn, Some(name.to_owned())),
+                [
+                    "iam:GetRolePolicy",
+                    "iam:PutRolePolicy",
+                    "iam:DeleteRolePolicy",
+                    "iam:ListRolePolicies",
+                ],
+            );
+        }
+    }
+
+    /// What ending federation tokens takes of the IAM user that gives them.
+    pub(super) fn add_ended_federation(&mut self, user: &Principal) {
+        self.add_policy_of_the_ended(
+            (Feature::RevocableFederation, "EndItsOwnFederatedSessions"),
+            (user.arn.as_str(), None),
+            [
+                "iam:GetUserPolicy",
+                "iam:PutUserPolicy",
+                "iam:DeleteUserPolicy",
+                "iam:ListUserPolicies",
+            ],
+        );
+    }
+
+    fn add_policy_of_the_ended(
+        &mut self,
+        (feature, statement): (Feature, &'static str),
+        (resource, on): (&str, Option<String>),
+        [get, put, delete, list]: [&'static str; 4],
+    ) {
+        for (action, may_be_left_out) in [(get, false), (put, false), (delete, false), (list, true)]
+        {
+            self.add(Wanted {
+                feature,
+                statement,
+                action,
+                resource: resource.to_owned(),
+                on: on.clone(),
+                context: Vec::new(),
+                may_be_left_out,
+            });
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{assert_problems, assert_tells, check, everything_in_use, text};
 use crate::aws::Arn;
+use crate::aws::fake::FakeRole;
 use crate::engine::config_check::principal::Principal;
 use crate::engine::config_check::wanted::{Feature, Wishes};
 use crate::engine::roles::RoleRecord;
@@ -269,6 +270,40 @@ async fn a_boundary_that_a_role_leaves_out_is_what_its_users_lack() {
     );
 }
 
+#[tokio::test]
+async fn what_ending_sessions_takes_is_asked_about_where_roles_want_it() {
+    let mount = TestMount::configured().await;
+    let arn = mount.aws().add_role("ROLE_NAME", FakeRole::default());
+    let role = json!({"credential_type": "assumed_role", "role_arns": [arn.as_str()]});
+    mount.write("roles/deploy", role).await;
+    let policies = documented();
+    let grant = |name: &str| {
+        mount
+            .aws()
+            .put_policy("administrator", name, &policies[name]);
+    };
+    grant("assumed_role");
+    let feature = Feature::RevocableSessions.field();
+    assert!(!check(&mount).await.contains_key(feature));
+
+    mount
+        .write("roles/deploy", json!({"revocable_sessions": true}))
+        .await;
+    assert_tells(
+        &check(&mount).await,
+        feature,
+        &[
+            "missing",
+            "iam:PutRolePolicy",
+            "EndSessionsOfTheseRoles",
+            "role/ROLE_NAME",
+        ],
+    );
+
+    grant("revocable_sessions");
+    assert_eq!(text(&check(&mount).await, feature), "granted");
+}
+
 #[test]
 fn every_permission_of_the_documentation_is_one_that_is_asked_about() {
     let engine =
@@ -278,11 +313,14 @@ fn every_permission_of_the_documentation_is_one_that_is_asked_about() {
         "policy_document": "{}",
         "iam_groups": ["GROUP_NAME"],
         "iam_tags": {"team": "storage"},
+        "role_arns": ["arn:aws:iam::ACCOUNT_ID:role/ROLE_NAME"],
     });
     let role: RoleRecord = serde_json::from_value(role).unwrap();
     let mut wishes = Wishes::default();
-    wishes.add_iam_users(&engine, &role, &mut BTreeMap::new(), "vault-x");
+    wishes.add_iam_users(&engine, (&role, true), &mut BTreeMap::new(), "vault-x");
     wishes.add_group_policies(&engine, &role);
+    wishes.add_ended_sessions(&role);
+    wishes.add_ended_federation(&engine);
     wishes.add_rotation(&engine);
     wishes.add_static_role(Feature::StaticRoles, &engine.arn);
     let asked: BTreeSet<_> = wishes
