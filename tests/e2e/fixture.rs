@@ -294,8 +294,14 @@ impl Fixture {
     }
 
     fn revoke_every_lease(&self) {
-        let active = self.nodes().find(|node| node.is_active());
-        let host = active.unwrap_or(&self.host);
+        // Who is alone leads nobody, and does not say so either.
+        let host = if self.others.is_empty() {
+            &self.host
+        } else {
+            wait_for("an active node", SOON, || {
+                self.nodes().find(|node| node.is_active())
+            })
+        };
         let mounts = host.read("sys/mounts").succeeded();
         for (path, mount) in mounts.as_object().into_iter().flatten() {
             if mount["type"] == "aws" {
