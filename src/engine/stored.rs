@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use time::OffsetDateTime;
 
 /// For fields where `null` means the type's zero value.
 pub(crate) fn null_as_default<'de, D, T>(from: D) -> Result<T, D::Error>
@@ -58,4 +59,9 @@ pub(crate) mod rfc3339 {
             .map(|time| Some(time.to_offset(UtcOffset::UTC)))
             .map_err(|_| de::Error::custom("not a time in the form of RFC 3339"))
     }
+}
+
+/// The moment of stored Unix seconds; the beginning of time for what is none.
+pub(super) fn unix(seconds: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -1,9 +1,9 @@
 //! How a containment is done: page by page through the register, each page stored when it is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 use tokio::time::Instant;
 
 use super::sessions::end_issued_before;
@@ -16,6 +16,7 @@ use crate::engine::clients::Connected;
 use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::issued::{self, IssuedUser};
 use crate::engine::roles;
+use crate::engine::stored::unix;
 use crate::logical::{Error, Storage};
 
 /// How many records are read before it is stored how far the work is.
@@ -320,6 +321,7 @@ async fn end_sessions(
     work.sessions.clear();
     work.sessions_left = false;
     let before = unix(work.began_at);
+    let mut done = BTreeSet::new();
     for name in roles::names(storage).await? {
         if !work.is_about(name.as_str()) {
             continue;
@@ -327,7 +329,8 @@ async fn end_sessions(
         let Some(role) = roles::load(engine, storage, &name).await? else {
             continue;
         };
-        let told = end_issued_before(engine, storage, caller, (&name, &role), before).await?;
+        let of = (&name, &*role);
+        let told = end_issued_before(engine, storage, caller, of, before, &mut done).await?;
         work.sessions_left |= told.failed;
         for sentence in told.sentences {
             if work.sessions.len() < SENTENCES && !work.sessions.contains(&sentence) {
@@ -387,8 +390,4 @@ pub(super) async fn look(
         }
     }
     Ok(found)
-}
-
-fn unix(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use super::making::condemn;
-use super::record::{IssuedUser, PREFIX, unix};
+use super::record::{IssuedUser, PREFIX};
 use super::removal::{Condemned, remove};
 use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, UserName};
@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::roles;
 use crate::engine::sessions::{self, IssuedSession};
+use crate::engine::stored::unix;
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::aws::UserName;
 use crate::engine::Engine;
 use crate::engine::config_lease::LeaseConfig;
+use crate::engine::stored::unix;
 use crate::logical::{Error, HostError, JsonObject, Storage, StorageError, get_json, put_json};
 
 /// Not replicated, as the WAL is not: every cluster makes and removes its own users.
@@ -113,11 +114,6 @@ impl IssuedUser {
         self.expires_at = (now + lifetime).unix_timestamp();
         self.stored_at = now.unix_timestamp();
     }
-}
-
-/// The time of so many Unix seconds.
-pub(super) fn unix(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 fn key(user: &UserName) -> String {

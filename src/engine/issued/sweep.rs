@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::census::Census;
-use super::record::{IssuedUser, PREFIX, unix};
+use super::record::{IssuedUser, PREFIX};
 use super::removal::{Condemned, remove};
 use super::watch::{Hold, Watch};
 use crate::aws::limit::Class;
@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::locks::NameLocks;
+use crate::engine::stored::unix;
 use crate::logical::{Error, Storage, StorageError};
 
 /// For how long after the end of its lease a user is left alone: a renewal may be on its way.

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use super::record::IssuedUser;
 use crate::clock::Clock;
 use crate::engine::Engine;
+use crate::engine::stored::unix;
 use crate::logical::{Error, HostError, Storage, get_json, put_json};
 
 /// Where it is noted down. Not replicated, as the register is not.
@@ -165,8 +166,4 @@ async fn longest_lease(engine: &Engine) -> Result<Duration, Error> {
             Err(Error::from(error).context("error reading the mount's maximum lease TTL"))
         }
     }
-}
-
-fn unix(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Holder;
 use super::denials::{CutOff, Denials, Denied, GRACE};
+use crate::engine::stored::unix;
 
 /// What the statements are called.
 const ENDED: &str = "EndedSessions";
@@ -73,8 +74,7 @@ fn statement(sid: &str, condition: &Value) -> Value {
 }
 
 fn issued_before(before: i64, holder: &Holder) -> Value {
-    let time = OffsetDateTime::from_unix_timestamp(before).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let time = time.format(&Rfc3339).unwrap_or_default();
+    let time = unix(before).format(&Rfc3339).unwrap_or_default();
     let mut condition = json!({"DateLessThan": {"aws:TokenIssueTime": time}});
     if let Some(ids) = holder.ids_of_sessions() {
         condition["StringLike"] = json!({"aws:userid": ids});

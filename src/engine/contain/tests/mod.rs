@@ -219,6 +219,23 @@ async fn sessions_that_were_opened_before_end_whether_or_not_they_were_revocable
     assert!(works(&mount, &later));
 }
 
+#[tokio::test]
+async fn an_aws_role_to_which_many_roles_lead_is_dealt_with_once() {
+    let mount = mount().await;
+    with_sessions(&mount, json!({})).await;
+    for role in ["roles/t", "roles/u"] {
+        let arn = "arn:aws:iam::111122223333:role/deploy";
+        let role_of_it = json!({"credential_type": "assumed_role", "role_arns": arn});
+        mount.write(role, role_of_it).await;
+    }
+
+    let response = mount.contain("contain", json!({})).await;
+
+    assert_eq!(response.data["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(mount.aws().calls_of("iam:GetRolePolicy").len(), 1);
+    assert_eq!(mount.aws().calls_of("iam:PutRolePolicy").len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn sessions_that_aws_does_not_let_us_end_hold_up_nothing_else_and_are_tried_again() {
     let mount = mount().await;

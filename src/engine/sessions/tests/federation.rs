@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{MINUTE, own_user, working, works};
-use crate::engine::testing::{Lease, READ_ONLY, TestMount};
+use super::{MINUTE, open, own_user, working, works};
+use crate::engine::testing::{READ_ONLY, TestMount};
 use crate::secret::ExposeSecret;
 
 async fn mount_with(more: Value) -> TestMount {
@@ -21,15 +21,6 @@ async fn mount_with(more: Value) -> TestMount {
         .write("roles/plain", json!({"credential_type": "session_token"}))
         .await;
     mount
-}
-
-async fn open(mount: &TestMount, count: usize) -> Vec<Lease> {
-    let mut leases = Vec::new();
-    for _ in 0..count {
-        leases.push(mount.generate("creds/x").await);
-        mount.clock().advance(std::time::Duration::from_secs(5));
-    }
-    leases
 }
 
 #[tokio::test]

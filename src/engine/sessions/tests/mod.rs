@@ -43,6 +43,16 @@ async fn mount_with(more: Value) -> TestMount {
     mount
 }
 
+/// So many sessions, one some seconds after the other.
+async fn open(mount: &TestMount, count: usize) -> Vec<Lease> {
+    let mut leases = Vec::new();
+    for _ in 0..count {
+        leases.push(mount.generate("creds/x").await);
+        mount.clock().advance(Duration::from_secs(5));
+    }
+    leases
+}
+
 /// Whether AWS lets the session do anything.
 fn works(mount: &TestMount, lease: &Lease) -> bool {
     mount.aws().lets(

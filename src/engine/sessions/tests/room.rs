@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{MINUTE, mount, mount_with, policy, working, works};
+use super::{MINUTE, mount, mount_with, open, policy, working, works};
 use crate::aws::PolicyName;
-use crate::engine::testing::{Lease, TestMount};
+use crate::engine::testing::TestMount;
 
 /// Somebody else puts inline policies on the AWS role that leave so many characters.
 fn leave_room(mount: &TestMount, characters: usize) {
@@ -19,15 +19,6 @@ fn leave_room(mount: &TestMount, characters: usize) {
         role.inline_policies
             .insert(name, statement(&"x".repeat(fill)));
     });
-}
-
-async fn open(mount: &TestMount, count: usize) -> Vec<Lease> {
-    let mut leases = Vec::new();
-    for _ in 0..count {
-        leases.push(mount.generate("creds/x").await);
-        mount.clock().advance(std::time::Duration::from_secs(5));
-    }
-    leases
 }
 
 #[tokio::test]
