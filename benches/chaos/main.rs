@@ -11,6 +11,7 @@ mod cluster;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod hand;
+mod incident;
 mod ledger;
 mod life;
 mod node;
@@ -18,7 +19,9 @@ mod operator;
 mod report;
 mod run;
 mod scene;
+mod sessions;
 mod settings;
+mod stored;
 mod weather;
 
 use std::fs;
