@@ -8,22 +8,16 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::api::{Answer, Lost};
-use crate::cluster::Cluster;
-use crate::ledger::Ledger;
+use crate::crowd::{Clients, Phase};
 use crate::scene::{
-    ENDED_ROLES, FEW_ROLE, LEAKY_ROLES, LEASE, LONGEST_LEASE, MOUNT, SESSION_ROLE, STATIC_ROLES,
-    USER_ROLES, may_refuse,
+    FEW_ROLE, LEAKY_ROLES, LEASE, LONGEST_LEASE, MOUNT, SESSION_ROLE, STATIC_ROLES, USER_ROLES,
+    may_refuse,
 };
 
-/// Clients that issue, use and revoke.
-const WORKERS: usize = 6;
-/// Clients that hold a lease for as long as it can be renewed, also while all heals.
-const KEEPERS: usize = 3;
 /// Of a client that does not hang up.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// After this many failures in a row a client has something else to do.
@@ -48,27 +42,6 @@ pub(crate) fn is_unanswered(note: &str) -> bool {
     lost.iter().any(|lost| note.ends_with(lost.name()))
 }
 
-/// What is going on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// Everything may go wrong.
-    Chaos,
-    /// Nothing goes wrong any more. Only keepers ask for credentials.
-    Healing,
-    /// What is left is given back.
-    End,
-}
-
-/// What every client has.
-#[derive(Clone)]
-pub(crate) struct Clients {
-    pub(crate) cluster: Arc<Cluster>,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) phase: watch::Receiver<Phase>,
-    /// Held to read by whoever asks for credentials: whoever writes sees no user in the making.
-    pub(crate) calm: Arc<RwLock<()>>,
-}
-
 /// One client.
 pub(crate) struct Client {
     pub(crate) all: Clients,
@@ -79,62 +52,18 @@ pub(crate) struct Client {
     pub(crate) token: Option<String>,
 }
 
-/// All of them, as running tasks.
-pub(crate) struct Crowd {
-    /// They end when the chaos ends.
-    pub(crate) workers: JoinSet<()>,
-    /// They end at the end.
-    pub(crate) keepers: JoinSet<()>,
-}
-
-impl Clients {
-    pub(crate) fn start(&self, seed: u64) -> Crowd {
-        let mut crowd = Crowd {
-            workers: JoinSet::new(),
-            keepers: JoinSet::new(),
-        };
-        let mut random = StdRng::seed_from_u64(seed);
-        let mut client = |is_patient| Client {
-            all: self.clone(),
-            random: StdRng::seed_from_u64(random.random()),
+impl Client {
+    pub(crate) fn new(all: &Clients, seed: u64, is_patient: bool) -> Self {
+        Self {
+            all: all.clone(),
+            random: StdRng::seed_from_u64(seed),
             is_patient,
             token: None,
-        };
-        for _ in 0..WORKERS {
-            crowd.workers.spawn(client(false).work());
         }
-        crowd.workers.spawn(client(false).rotate_root());
-        crowd.workers.spawn(client(false).rotate_static());
-        for role in ENDED_ROLES {
-            crowd.workers.spawn(client(false).hold_sessions(role));
-        }
-        crowd.workers.spawn(client(false).storm());
-        crowd.workers.spawn(client(false).inquire());
-        for role in LEAKY_ROLES {
-            crowd.keepers.spawn(client(false).contain(role));
-        }
-        for _ in 0..KEEPERS {
-            crowd.keepers.spawn(client(true).keep());
-        }
-        crowd
     }
 
-    pub(crate) fn is(&self, phase: Phase) -> bool {
-        *self.phase.borrow() == phase
-    }
-
-    /// Waits, but not beyond the phase.
-    pub(crate) async fn rest(&self, time: Duration, phase: Phase) {
-        let mut changes = self.phase.clone();
-        let over = changes.wait_for(|now| *now > phase);
-        // An error means that nobody is there to change it.
-        let _ = timeout(time, over).await;
-    }
-}
-
-impl Client {
     /// Issues again and again. What becomes of each lease is a task of its own.
-    async fn work(mut self) {
+    pub(crate) async fn work(mut self) {
         let mut held = JoinSet::new();
         while self.all.is(Phase::Chaos) {
             let role = match self.random.random_range(0..20) {
@@ -183,7 +112,7 @@ impl Client {
     }
 
     /// Holds one lease after the other, each for as long as it can be.
-    async fn keep(mut self) {
+    pub(crate) async fn keep(mut self) {
         while !self.all.is(Phase::End) {
             let Some(grant) = self.issue(USER_ROLES[1]).await else {
                 self.all.rest(Duration::from_secs(1), Phase::Healing).await;
@@ -198,7 +127,7 @@ impl Client {
         }
     }
 
-    async fn rotate_root(mut self) {
+    pub(crate) async fn rotate_root(mut self) {
         while self.all.is(Phase::Chaos) {
             let pause = Duration::from_secs(self.random.random_range(1..8));
             self.all.rest(pause, Phase::Chaos).await;
@@ -209,7 +138,7 @@ impl Client {
         }
     }
 
-    async fn rotate_static(mut self) {
+    pub(crate) async fn rotate_static(mut self) {
         while self.all.is(Phase::Chaos) {
             let pause = Duration::from_secs(self.random.random_range(1..6));
             self.all.rest(pause, Phase::Chaos).await;

@@ -9,8 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::Fallible;
 use crate::api::Answer;
-use crate::clients::{Client, Phase};
+use crate::clients::Client;
 use crate::cluster::Cluster;
+use crate::crowd::Phase;
 use crate::ledger::{Grant, Ledger};
 use crate::scene::{MOUNT, ends_sessions};
 

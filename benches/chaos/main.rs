@@ -8,6 +8,7 @@ mod account;
 mod api;
 mod clients;
 mod cluster;
+mod crowd;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod hand;

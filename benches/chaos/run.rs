@@ -14,8 +14,8 @@ use vault_plugin_secrets_aws::clock::SystemClock;
 
 use crate::Fallible;
 use crate::account::{Account, Accountant};
-use crate::clients::{Clients, Phase};
 use crate::cluster::Cluster;
+use crate::crowd::{Clients, Phase};
 use crate::driver::machine::machine;
 use crate::driver::progress::say;
 use crate::hand::{Hand, kills};
@@ -61,7 +61,7 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         phase: phases,
         calm: Arc::default(),
     };
-    let mut crowd = clients.start(settings.seed);
+    let crowd = clients.start(settings.seed);
     let on_call = watch_over(&cluster, &ledger);
     let began = ledger.now();
     let hand = Hand::new(Arc::clone(&cluster), Arc::clone(&ledger), settings.seed);
@@ -93,25 +93,8 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
             .await?
     };
     let _ = phase.send(Phase::End);
-    while let Some(ended) = crowd.keepers.join_next().await {
-        ended?;
-    }
-    while let Some(ended) = crowd.workers.join_next().await {
-        ended?;
-    }
-    ledger.end_all();
-    incident::contain_all(&cluster, &ledger).await?;
-    let contained = healing.look().await?;
-    let (bound, is_over): (_, fn(&Account) -> bool) = if settings.quick {
-        (GIVING_BACK, Account::is_over)
-    } else {
-        (SETTLING, Account::is_over_for_good)
-    };
-    accountant.revoke_all().await?;
-    let (_, end) = healing
-        .since(ledger.now())
-        .wait("giving back", bound, is_over)
-        .await?;
+    crowd.leave().await?;
+    let (contained, end) = give_all_back(settings, &healing).await?;
     drop(on_call);
 
     let grants = ledger.grants();
@@ -144,6 +127,27 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     report.lives = lives(&report, &aws, &ledger);
     write_notes(&settings.output.with_file_name("events.txt"), &ledger)?;
     Ok(report)
+}
+
+/// Contains the whole mount, and then has the host revoke all leases; what was left after each.
+async fn give_all_back(settings: &Settings, healing: &Healing<'_>) -> Fallible<(Account, Account)> {
+    let Accountant {
+        cluster, ledger, ..
+    } = *healing.accountant;
+    ledger.end_all();
+    incident::contain_all(cluster, ledger).await?;
+    let contained = healing.look().await?;
+    let (bound, is_over): (_, fn(&Account) -> bool) = if settings.quick {
+        (GIVING_BACK, Account::is_over)
+    } else {
+        (SETTLING, Account::is_over_for_good)
+    };
+    healing.accountant.revoke_all().await?;
+    let (_, end) = healing
+        .since(ledger.now())
+        .wait("giving back", bound, is_over)
+        .await?;
+    Ok((contained, end))
 }
 
 /// The nodes and the mount; and where that has its storage.

@@ -7,7 +7,8 @@ use rand::RngExt as _;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::clients::{Client, Phase};
+use crate::clients::Client;
+use crate::crowd::Phase;
 use crate::scene::{MOUNT, STORM_ROLE};
 
 /// How many sessions of a storm are asked for at once.
