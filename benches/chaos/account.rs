@@ -39,7 +39,8 @@ pub(crate) struct Account {
     pub(crate) given_up: Vec<String>,
     /// Without a lease, in the write-ahead log.
     pub(crate) half_made: Vec<String>,
-    /// Without a lease, in the register of what was issued.
+    /// Without a lease, in the register of what was issued; sessions whose lease the host has given up
+    /// among them.
     pub(crate) doubts: Vec<String>,
     /// Without a lease, and nobody knows of them.
     pub(crate) forgotten: Vec<String>,
@@ -246,11 +247,17 @@ impl Accountant<'_> {
     ) {
         let now = self.ledger.now();
         for grant in held {
-            let lease = leases.get(&grant.lease).filter(|lease| !lease.is_given_up);
             let ends = grant.session_token.is_some() && ends_sessions(&grant.role);
-            let is_dead = grant.ended.is_some() || ends && lease.is_none();
-            if is_dead && !grant.ends_soon(now) && self.works(grant) {
-                account.undead.push(grant.name.clone());
+            let list = match leases.get(&grant.lease) {
+                _ if grant.ended.is_some() => &mut account.undead,
+                None if ends => &mut account.undead,
+                // The engine finds that out when no lease can live so long.
+                Some(lease) if ends && lease.is_given_up => &mut account.doubts,
+                _ => continue,
+            };
+            // Of its last seconds nobody takes care.
+            if !grant.ends_soon(now) && self.works(grant) {
+                list.push(grant.name.clone());
             }
         }
     }
