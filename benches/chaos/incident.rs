@@ -27,8 +27,11 @@ impl Client {
     /// from then on.
     pub(crate) async fn contain(mut self, role: &'static str) {
         let mut watched = JoinSet::new();
-        while self.all.is(Phase::Chaos) {
+        loop {
             self.pause(Phase::Chaos, 10_000, 25_000).await;
+            if !self.all.is(Phase::Chaos) {
+                break;
+            }
             let ledger = self.all.ledger.clone();
             ledger.give_back(role);
             let path = format!("{MOUNT}/contain/{role}");

@@ -19,8 +19,8 @@ pub(crate) const FEW_ROLE: &str = "few";
 pub(crate) const FEW: usize = 3;
 /// A role that opens sessions.
 pub(crate) const SESSION_ROLE: &str = "assumed";
-/// Roles whose sessions end with their leases.
-pub(crate) const ENDED_ROLES: [&str; 3] = ["ended-one", "ended-two", "ended-three"];
+/// Roles whose sessions end with their leases. None is asked for more than its policy has room for.
+pub(crate) const ENDED_ROLES: [&str; 5] = ["ended-1", "ended-2", "ended-3", "ended-4", "ended-5"];
 /// The same with more of them than a policy has room for; those that are old may be cut off.
 pub(crate) const STORM_ROLE: &str = "storm";
 /// Roles that leak again and again: one makes IAM users, one opens sessions.

@@ -17,14 +17,17 @@ const STORM: usize = 10;
 impl Client {
     /// Holds a few sessions of its own role at a time, and ends them in every way there is.
     pub(crate) async fn hold_sessions(mut self, role: &'static str) {
-        while self.all.is(Phase::Chaos) {
-            self.pause(Phase::Chaos, 1_000, 5_000).await;
+        loop {
+            self.pause(Phase::Chaos, 1_000, 30_000).await;
+            if !self.all.is(Phase::Chaos) {
+                return;
+            }
             let mut holder = self.other();
             if self.random.random_bool(0.3) {
                 holder.token = self.token_of_its_own().await;
             }
             let mut grants = Vec::new();
-            for _ in 0..self.random.random_range(1..4) {
+            for _ in 0..self.random.random_range(1..3) {
                 grants.extend(holder.issue(role).await);
             }
             self.pause(Phase::Healing, 500, 15_000).await;
@@ -48,8 +51,11 @@ impl Client {
 
     /// Opens many sessions at once, and ends all of them at once.
     pub(crate) async fn storm(mut self) {
-        while self.all.is(Phase::Chaos) {
+        loop {
             self.pause(Phase::Chaos, 5_000, 20_000).await;
+            if !self.all.is(Phase::Chaos) {
+                return;
+            }
             let mut opened = JoinSet::new();
             for _ in 0..STORM {
                 let mut one = self.other();
