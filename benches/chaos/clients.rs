@@ -222,7 +222,9 @@ impl Client {
         let lease = self.all.ledger.look(grant).lease;
         let is_awaited = self.random.random_bool(0.5);
         let body = json!({ "lease_id": lease, "sync": is_awaited });
-        let how = is_awaited.then_some("its lease was revoked");
+        // A user that AWS does not know yet goes when it does.
+        let is_certain = is_awaited && self.all.ledger.look(grant).session_token.is_some();
+        let how = is_certain.then_some("its lease was revoked");
         self.end("revoke", grant, ("sys/leases/revoke", &body), how)
             .await;
     }
@@ -253,8 +255,13 @@ impl Client {
                 Err(lost) => lost.name().to_owned(),
             };
             self.all.ledger.tell(grant, format!("{kind}: {what}"));
-            if answer.is_ok_and(|answer| answer.is_success()) {
-                if let Some(how) = how {
+            if let Ok(answer) = answer
+                && answer.is_success()
+            {
+                let is_session = self.all.ledger.look(grant).session_token.is_some();
+                // Of a user a warning says that AWS does not know it yet.
+                let is_certain = is_session || answer.body["warnings"].is_null();
+                if let Some(how) = how.filter(|_| is_certain) {
                     self.all.ledger.ended(grant, how);
                 }
                 return;
