@@ -35,6 +35,7 @@ mod proxy;
 mod registry;
 mod release;
 mod settings;
+mod simulated;
 mod terminator;
 
 // The tests, by topic.
