@@ -28,6 +28,7 @@
 mod aws;
 mod fixture;
 mod host;
+mod issued;
 mod moto;
 mod process;
 mod product;

@@ -8,9 +8,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::aws::{ADMINISTRATOR_ACCESS, Aws, KeyPair};
+use crate::aws::{ADMINISTRATOR_ACCESS, Aws};
 use crate::fixture::{Fixture, SOON, fixture};
 use crate::host::{Host, strings, text};
+use crate::issued::Issued;
 use crate::process::wait_for;
 use crate::settings::settings;
 
@@ -29,34 +30,6 @@ fn revocable_role(fixture: &Fixture) -> String {
         }),
     );
     name
-}
-
-/// Credentials of a session, with their lease.
-#[derive(Clone)]
-struct Session {
-    lease: String,
-    /// Its name in AWS.
-    name: String,
-    keys: KeyPair,
-}
-
-fn open(host: &Host, role: &str) -> Session {
-    Session::of(&host.read(&format!("aws/creds/{role}")).body())
-}
-
-impl Session {
-    fn of(body: &Value) -> Self {
-        let field = |name: &str| text(&body["data"][name]);
-        Self {
-            lease: text(&body["lease_id"]),
-            name: field("username"),
-            keys: KeyPair {
-                access_key: field("access_key"),
-                secret_key: field("secret_key"),
-                session_token: Some(field("session_token")),
-            },
-        }
-    }
 }
 
 /// As the bearer of a token, reads credentials of a role.
@@ -121,7 +94,7 @@ fn denied_by(document: &str) -> Vec<String> {
 }
 
 /// Their names in the order in which a policy lists them.
-fn names<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> Vec<String> {
+fn names<'a>(sessions: impl IntoIterator<Item = &'a Issued>) -> Vec<String> {
     let sessions = sessions.into_iter();
     let mut names: Vec<_> = sessions.map(|session| session.name.clone()).collect();
     names.sort();
@@ -132,7 +105,10 @@ fn names<'a>(sessions: impl IntoIterator<Item = &'a Session>) -> Vec<String> {
 fn a_revoked_lease_and_no_other_has_its_session_in_the_policy_of_the_aws_role() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
-    let (one, other) = (open(&fixture.host, "deploy"), open(&fixture.host, "deploy"));
+    let (one, other) = (
+        Issued::by(&fixture.host, "deploy"),
+        Issued::by(&fixture.host, "deploy"),
+    );
     assert_eq!(denied(&fixture.aws, &role), [""; 0]);
 
     fixture.revoke(&one.lease);
@@ -147,7 +123,7 @@ fn the_sessions_of_a_prefix_end_together() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
     let mut names: Vec<_> = (0..20)
-        .map(|_| open(&fixture.host, "deploy").name)
+        .map(|_| Issued::by(&fixture.host, "deploy").name)
         .collect();
     names.sort();
 
@@ -167,7 +143,7 @@ fn what_the_host_revokes_at_once_is_gathered_into_few_changes_of_the_policy() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
     let mut names: Vec<_> = (0..SESSIONS)
-        .map(|_| open(&fixture.host, "deploy").name)
+        .map(|_| Issued::by(&fixture.host, "deploy").name)
         .collect();
     names.sort();
     // AWS takes its time for the first, and moto would take none.
@@ -189,7 +165,7 @@ fn the_death_of_the_token_ends_the_session_that_it_asked_for() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
     let token = token(&fixture.host, "short-lived");
-    let session = Session::of(&read_with(&fixture.host, &token, "aws/creds/deploy"));
+    let session = Issued::of(&read_with(&fixture.host, &token, "aws/creds/deploy"));
 
     fixture
         .host
@@ -205,7 +181,7 @@ fn the_death_of_the_token_ends_the_session_that_it_asked_for() {
 fn a_leaked_session_ends_by_its_access_key_and_its_lease_then_quietly() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
-    let session = open(&fixture.host, "deploy");
+    let session = Issued::by(&fixture.host, "deploy");
     let path = format!("aws/issued/{}", session.keys.access_key);
     let found = fixture.host.read(&path).succeeded();
     assert_eq!(found["role"], "deploy");
@@ -229,7 +205,7 @@ fn a_leaked_session_ends_by_its_access_key_and_its_lease_then_quietly() {
 fn a_permission_that_is_missing_is_named_and_the_next_try_ends_the_session() {
     let fixture = fixture!(configured);
     let role = revocable_role(&fixture);
-    let session = open(&fixture.host, "deploy");
+    let session = Issued::by(&fixture.host, "deploy");
     for permission in ["iam:GetRolePolicy", "iam:PutRolePolicy"] {
         fixture.aws.deny_root(&[permission]);
 
