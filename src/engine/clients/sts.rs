@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, future};
-use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
 use super::found::Found;
@@ -46,18 +45,6 @@ pub(crate) struct StsAnswer {
     pub(crate) took: Duration,
     pub(crate) answered: Instant,
     pub(crate) answer: Result<CallerIdentity, aws::Error>,
-}
-
-impl StsAnswer {
-    /// By how much AWS's clock is ahead of ours, which shows `now`, to the second; `None` where the
-    /// answer does not say.
-    pub(crate) fn clock_ahead(&self, now: OffsetDateTime) -> Option<time::Duration> {
-        let told = match &self.answer {
-            Ok(identity) => identity.aws_time,
-            Err(error) => error.aws_time(),
-        };
-        Some(told? - (now - self.answered.elapsed()))
-    }
 }
 
 /// Why none of the candidates can be used.

@@ -203,7 +203,13 @@ fn answered(road: &str, took: Duration, asked: &str, error: Option<&aws::Error>)
 }
 
 fn tell_clocks(report: &mut Report, now: OffsetDateTime, sts: &[StsAnswer], iam: &IamAnswer) {
-    let of_sts = sts.iter().find_map(|sts| sts.clock_ahead(now));
+    let of_sts = sts.iter().find_map(|sts| {
+        let told = match &sts.answer {
+            Ok(identity) => identity.aws_time,
+            Err(error) => error.aws_time(),
+        };
+        Some(told? - (now - sts.answered.elapsed()))
+    });
     let of_iam = || iam.answer.as_ref().err()?.aws_time().map(|told| told - now);
     let Some(difference) = of_sts.or_else(of_iam) else {
         return;

@@ -22,8 +22,8 @@ pub(super) struct Told {
     pub(super) failed: bool,
 }
 
-/// What AWS's clock showed at a time of ours: AWS compares the time at which a session was issued, which is
-/// its own.
+/// What AWS's clock showed at a time of ours, as far as AWS says: it compares the time at which a session
+/// was issued, which is by that clock.
 pub(super) async fn by_aws_clock(
     engine: &Engine,
     storage: &dyn Storage,
@@ -33,9 +33,8 @@ pub(super) async fn by_aws_clock(
     /// AWS tells whole seconds.
     const TOLD_TO: time::Duration = time::Duration::SECOND;
     let clients = engine.clients.get(storage).await?;
-    let answers = clients.every_sts(caller).await;
-    let now = engine.clock.now();
-    let ahead = answers.iter().find_map(|sts| sts.clock_ahead(now));
+    let caller = caller.committed();
+    let ahead = clients.clock_ahead(&*engine.clock, &caller).await;
     Ok(ahead.map_or(time, |ahead| time + ahead + TOLD_TO))
 }
 

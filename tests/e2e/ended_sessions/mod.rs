@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::aws::{ADMINISTRATOR_ACCESS, Aws};
-use crate::fixture::{Fixture, SOON, fixture};
+use crate::fixture::{A_ROLLBACK, Fixture, SOON, fixture};
 use crate::host::{Host, strings, text};
 use crate::issued::Issued;
 use crate::process::wait_for;
@@ -223,4 +223,39 @@ fn a_permission_that_is_missing_is_named_and_the_next_try_ends_the_session() {
     assert_eq!(denied(&fixture.aws, &role), [""; 0]);
     fixture.revoke(&session.lease);
     assert_eq!(denied(&fixture.aws, &role), [session.name]);
+}
+
+#[test]
+fn the_policy_is_gone_when_the_last_of_its_sessions_has_ended_by_itself() {
+    let fixture = fixture!(configured);
+    let role = revocable_role(&fixture);
+    let sessions = [
+        Issued::by(&fixture.host, "deploy"),
+        Issued::by(&fixture.host, "deploy"),
+    ];
+    for session in &sessions {
+        fixture.revoke(&session.lease);
+    }
+    assert_eq!(denied(&fixture.aws, &role), names(&sessions));
+
+    let ended = "session-denials";
+    for holder in fixture.host.stored_keys("aws", ended) {
+        let key = format!("{ended}/{holder}");
+        let mut denials = fixture.host.stored("aws", &key);
+        for session in denials["sessions"].as_array_mut().expect("sessions") {
+            let seconds = session["expires_at"].as_i64().expect("seconds");
+            session["expires_at"] = json!(seconds - 7200);
+        }
+        fixture.host.store("aws", &key, &denials);
+    }
+    // Another process looks at once what there is.
+    fixture.reload();
+
+    wait_for("the policy to go", A_ROLLBACK, || {
+        fixture
+            .aws
+            .inline_policies_of_role(&role)
+            .is_empty()
+            .then_some(())
+    });
 }

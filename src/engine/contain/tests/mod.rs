@@ -239,6 +239,20 @@ async fn sessions_end_by_their_time_also_where_the_clock_of_aws_shows_another_th
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn sessions_end_by_our_clock_where_aws_does_not_tell_its_own() {
+    let mount = mount().await;
+    with_sessions(&mount, json!({})).await;
+    let session = mount.generate("creds/s").await;
+    let rule = FaultRule::on("sts:GetCallerIdentity", Fault::HeldBefore);
+    mount.aws().inject(rule);
+
+    let response = mount.contain("contain/s", json!({})).await;
+
+    assert!(!works(&mount, &session));
+    assert_eq!(response.data["state"], "finished");
+}
+
 #[tokio::test]
 async fn an_aws_role_to_which_many_roles_lead_is_dealt_with_once() {
     let mount = mount().await;
