@@ -16,6 +16,8 @@ use crate::settings::checkout;
 
 /// How long anything that the host does in the background may take: it rolls back once a minute.
 pub(crate) const A_ROLLBACK: Duration = Duration::from_secs(150);
+/// How long the nodes of a cluster may need to find an active one.
+const A_MINUTE: Duration = Duration::from_mins(1);
 /// How long a revocation that the host queued may take.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -114,9 +116,22 @@ impl Fixture {
     /// As [`configured`](Self::configured), in a cluster of two nodes; [`host`](Self::host) begins
     /// as the active one.
     pub(crate) fn clustered(test: &str) -> Self {
+        Self::cluster(test, 1)
+    }
+
+    /// The same with three nodes, of which one may be lost.
+    pub(crate) fn clustered_by_three(test: &str) -> Self {
+        let fixture = Self::cluster(test, 2);
+        fixture.host.wait_for_votes(3);
+        fixture
+    }
+
+    fn cluster(test: &str, others: usize) -> Self {
         let mut fixture = Self::on(test, Host::first_of_cluster);
-        let other = fixture.host.join(&fixture.scratch("other"));
-        fixture.others.push(other);
+        for number in 1..=others {
+            let other = fixture.scratch(&format!("other-{number}"));
+            fixture.others.push(fixture.host.join(&other));
+        }
         fixture.host.register_plugin();
         fixture.host.enable("aws");
         fixture.configure("aws", &fixture.aws.root);
@@ -126,6 +141,19 @@ impl Fixture {
             });
         }
         fixture
+    }
+
+    /// The active node of the cluster, once it serves the mount at `aws`.
+    pub(crate) fn leader(&self) -> &Host {
+        wait_for("an active node", A_MINUTE, || {
+            self.nodes()
+                .find(|node| node.is_active() && node.read("aws/config/root").is_success())
+        })
+    }
+
+    /// Counts a node that was killed no more.
+    pub(crate) fn lose_first(&mut self) -> Host {
+        std::mem::replace(&mut self.host, self.others.remove(0))
     }
 
     fn on(test: &str, host: impl FnOnce(&Path) -> Host) -> Self {

@@ -4,53 +4,25 @@
 //! verified by a library of others, which knows the issuer's URL and nothing else.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::thread;
 
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use vault_plugin_secrets_aws::aws::fake::{FakeAws, FakeRole, FakeTrust};
-use vault_plugin_secrets_aws::clock::SystemClock;
 
 use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{Fixture, fixture};
 use crate::host::{Host, text};
 use crate::product::Product;
 use crate::settings::{checkout, settings};
+use crate::simulated::SimulatedAws;
 
 const AUDIENCE: &str = "sts.amazonaws.com";
 const DOCUMENTS: [&str; 2] = ["openid-configuration", "keys"];
 
-/// An AWS that takes identity tokens for what they are, until this process ends.
-struct Aws {
-    aws: FakeAws,
-    address: SocketAddr,
-}
-
-impl Aws {
-    fn start() -> Self {
-        let aws = FakeAws::new(Arc::new(SystemClock));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        listener.set_nonblocking(true).expect("it is ours");
-        let address = listener.local_addr().expect("it is bound");
-        let served = aws.clone();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                served.serve(listener).await
-            })
-        });
-        Self { aws, address }
-    }
-
+impl SimulatedAws {
     /// Trusts a mount's tokens, and has read the documents.
     fn trust(&self, mount: &Mount<'_>) {
         let trust = FakeTrust {
@@ -98,8 +70,8 @@ impl Mount<'_> {
     }
 
     /// Without a key, and with a role for users and one for sessions.
-    fn configure(&self, aws: &Aws) {
-        let address = format!("http://{}", aws.address);
+    fn configure(&self, aws: &SimulatedAws) {
+        let address = aws.url();
         self.host
             .write(
                 &self.at("config/root"),
@@ -198,7 +170,7 @@ fn verify(arguments: &[&str], token: &str) -> Result<Value, String> {
 
 #[test]
 fn a_mount_without_a_key_gives_users_and_sessions_and_others_verify_its_tokens() {
-    let aws = Aws::start();
+    let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
     for path in ["aws", "other"] {
         fixture.host.enable(path);
@@ -246,7 +218,7 @@ fn a_mount_without_a_key_gives_users_and_sessions_and_others_verify_its_tokens()
 
 #[test]
 fn anybody_reads_the_documents_as_they_are_in_namespaces_too() {
-    let aws = Aws::start();
+    let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
     fixture.host.enable("aws");
     let mut paths = vec!["aws"];
@@ -298,7 +270,7 @@ fn anybody_reads_the_documents_as_they_are_in_namespaces_too() {
 
 #[test]
 fn documents_of_before_a_roll_verify_a_token_of_after_it() {
-    let aws = Aws::start();
+    let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
     fixture.host.enable("aws");
     let mount = Mount {
@@ -350,7 +322,7 @@ fn documents_of_before_a_roll_verify_a_token_of_after_it() {
 
 #[test]
 fn the_command_of_the_documentation_copies_the_documents_and_says_when_they_change() {
-    let aws = Aws::start();
+    let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
     fixture.host.enable("aws");
     let mount = Mount {

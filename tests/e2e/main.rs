@@ -28,6 +28,7 @@
 mod aws;
 mod fixture;
 mod host;
+mod issued;
 mod moto;
 mod process;
 mod product;
@@ -35,6 +36,7 @@ mod proxy;
 mod registry;
 mod release;
 mod settings;
+mod simulated;
 mod terminator;
 
 // The tests, by topic.

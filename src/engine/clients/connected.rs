@@ -1,8 +1,10 @@
 //! The clients of one configuration, and whom they belong to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -14,6 +16,7 @@ use super::root_keys::HeldKey;
 use super::sts::{StsAnswer, StsCandidates};
 use crate::aws::{self, AccountIam, CallerIdentity, Sts};
 use crate::caller::Caller;
+use crate::clock::Clock;
 use crate::engine::usernames::Names;
 use crate::logical::Error;
 
@@ -60,6 +63,25 @@ impl Connected {
             identity = self.caller.get_or_ask(ask) => identity.ok(),
             () = caller.gone() => None,
         }
+    }
+
+    /// By how much AWS's clock is ahead of `clock`, as far as AWS tells it: to the second; `None` when it
+    /// does not say soon.
+    pub(crate) async fn clock_ahead(
+        &self,
+        clock: &dyn Clock,
+        caller: &Caller,
+    ) -> Option<time::Duration> {
+        const SOON: Duration = Duration::from_secs(3);
+        let ask = async {
+            let sts = self.sts.choose(caller).await.ok()?.beginning();
+            let told = match sts.get_caller_identity().await {
+                Ok(identity) => identity.aws_time,
+                Err(error) => error.aws_time(),
+            };
+            Some(told? - clock.now())
+        };
+        timeout(SOON, ask).await.ok().flatten()
     }
 
     /// What each STS of the configuration answers when it is asked who we are, the first wish first.

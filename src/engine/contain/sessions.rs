@@ -22,6 +22,22 @@ pub(super) struct Told {
     pub(super) failed: bool,
 }
 
+/// What AWS's clock showed at a time of ours, as far as AWS says: it compares the time at which a session
+/// was issued, which is by that clock.
+pub(super) async fn by_aws_clock(
+    engine: &Engine,
+    storage: &dyn Storage,
+    caller: &Caller,
+    time: OffsetDateTime,
+) -> Result<OffsetDateTime, Error> {
+    /// AWS tells whole seconds.
+    const TOLD_TO: time::Duration = time::Duration::SECOND;
+    let clients = engine.clients.get(storage).await?;
+    let caller = caller.committed();
+    let ahead = clients.clock_ahead(&*engine.clock, &caller).await;
+    Ok(ahead.map_or(time, |ahead| time + ahead + TOLD_TO))
+}
+
 /// Ends all sessions of this role that were issued before then, as far as AWS has a way to; of AWS roles
 /// that are in `done` they are ended already.
 pub(super) async fn end_issued_before(
@@ -74,6 +90,12 @@ pub(super) async fn end_issued_before(
     }
     told.sentences.extend(living_on(name, role));
     Ok(told)
+}
+
+/// Whether the role gives sessions that a time of issue ends.
+pub(super) fn end_by_time(role: &RoleRecord) -> bool {
+    let kinds = role.types();
+    kinds.contains(&CredentialType::AssumedRole) || kinds.contains(&CredentialType::FederationToken)
 }
 
 /// What will become of them, without doing anything.

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use time::Duration;
 use tokio::time::Instant;
 
-use super::sessions::end_issued_before;
+use super::sessions::{by_aws_clock, end_by_time, end_issued_before};
 use super::work::{LEFT, Step, Work};
 use crate::aws::UserName;
 use crate::aws::limit::{Class, LimitedIam};
@@ -326,7 +326,7 @@ async fn end_sessions(
 ) -> Result<(), Error> {
     work.sessions.clear();
     work.sessions_left = false;
-    let before = unix(work.began_at);
+    let mut before = None;
     let mut done = BTreeSet::new();
     for name in roles::names(storage).await? {
         if !work.is_about(name.as_str()) {
@@ -336,6 +336,14 @@ async fn end_sessions(
             continue;
         };
         let of = (&name, &*role);
+        let began = unix(work.began_at);
+        let before = match before {
+            Some(before) => before,
+            None if end_by_time(&role) => {
+                *before.insert(by_aws_clock(engine, storage, caller, began).await?)
+            }
+            None => began,
+        };
         let told = end_issued_before(engine, storage, caller, of, before, &mut done).await?;
         work.sessions_left |= told.failed;
         for sentence in told.sentences {

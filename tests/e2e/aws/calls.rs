@@ -22,7 +22,12 @@ pub(crate) struct KeyPair {
 impl KeyPair {
     /// A read of IAM; the error's code when refused.
     pub(crate) fn list_users(&self) -> Result<(), String> {
-        run(iam(&moto().address, self).list_users().send())
+        self.list_users_at(&moto().address)
+    }
+
+    /// The same of another AWS, at `127.0.0.1:port`.
+    pub(crate) fn list_users_at(&self, address: &str) -> Result<(), String> {
+        run(iam(address, self).list_users().send())
             .map(drop)
             .map_err(|error| code(&error))
     }

@@ -176,17 +176,18 @@ impl Aws {
     pub(crate) fn inline_policies_of_role(&self, role: &str) -> BTreeMap<String, String> {
         let names = run(self.iam.list_role_policies().role_name(role).send());
         let names = names.expect("the policies are listed").policy_names;
+        // One may go meanwhile.
         let document = |name: &String| {
             let policy = self.iam.get_role_policy().role_name(role).policy_name(name);
-            decode(
-                &run(policy.send())
-                    .expect("the policy is there")
-                    .policy_document,
-            )
+            match run(policy.send()) {
+                Ok(found) => Some(decode(&found.policy_document)),
+                Err(error) if code(&error) == "NoSuchEntity" => None,
+                Err(error) => panic!("GetRolePolicy: {error:?}"),
+            }
         };
         names
             .into_iter()
-            .map(|name| (name.clone(), document(&name)))
+            .filter_map(|name| Some((name.clone(), document(&name)?)))
             .collect()
     }
 

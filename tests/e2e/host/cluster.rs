@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Host, PLUGIN, START, free_port};
-use crate::process::wait_for;
+use crate::process::{kill, wait_for};
 use crate::settings::settings;
 
 impl Host {
@@ -49,15 +49,26 @@ impl Host {
         self.read("sys/leader").body()["is_self"] == true
     }
 
-    /// Makes another node of the cluster the active one, once there is one that may be.
-    pub(crate) fn step_down(&self) {
-        wait_for("another node to have a vote", START, || {
+    /// Waits until so many nodes of the cluster have a vote.
+    pub(crate) fn wait_for_votes(&self, count: usize) {
+        wait_for("all nodes to have a vote", START, || {
             let answer = self.read("sys/storage/raft/configuration").succeeded();
             let servers = answer["config"]["servers"].as_array()?;
             let voters = servers.iter().filter(|server| server["voter"] == true);
-            (voters.count() == 2).then_some(())
+            (voters.count() == count).then_some(())
         });
+    }
+
+    /// Makes another node of a cluster of two the active one, once it may be.
+    pub(crate) fn step_down(&self) {
+        self.wait_for_votes(2);
         self.write("sys/step-down", &json!({})).succeeded();
+    }
+
+    /// Ends the node at once, as the kernel does when memory is short. Its plugins are left, until they
+    /// find that out.
+    pub(crate) fn kill(&self) {
+        kill(self.server.pid());
     }
 
     fn node(directory: &Path, join: &str) -> Self {

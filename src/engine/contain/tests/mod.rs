@@ -220,6 +220,40 @@ async fn sessions_that_were_opened_before_end_whether_or_not_they_were_revocable
 }
 
 #[tokio::test]
+async fn sessions_end_by_their_time_also_where_the_clock_of_aws_shows_another_than_ours() {
+    for seconds in [-250, -3, 3, 250] {
+        let mount = mount().await;
+        with_sessions(&mount, json!({})).await;
+        mount
+            .aws()
+            .set_clock_ahead(time::Duration::seconds(seconds));
+        let session = mount.generate("creds/s").await;
+
+        mount.contain("contain/s", json!({})).await;
+
+        assert!(!works(&mount, &session), "{seconds}");
+        mount.write("roles/s", json!({"disabled": false})).await;
+        mount.clock().advance(Duration::from_secs(5));
+        let later = mount.generate("creds/s").await;
+        assert!(works(&mount, &later), "{seconds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_end_by_our_clock_where_aws_does_not_tell_its_own() {
+    let mount = mount().await;
+    with_sessions(&mount, json!({})).await;
+    let session = mount.generate("creds/s").await;
+    let rule = FaultRule::on("sts:GetCallerIdentity", Fault::HeldBefore);
+    mount.aws().inject(rule);
+
+    let response = mount.contain("contain/s", json!({})).await;
+
+    assert!(!works(&mount, &session));
+    assert_eq!(response.data["state"], "finished");
+}
+
+#[tokio::test]
 async fn an_aws_role_to_which_many_roles_lead_is_dealt_with_once() {
     let mount = mount().await;
     with_sessions(&mount, json!({})).await;

@@ -1,5 +1,7 @@
 //! Taking a mount over from the host's own AWS engine, and handing it back.
 
+mod incident;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
