@@ -51,7 +51,7 @@ impl RevokedBy {
         Self::Tidy,
     ];
 
-    const OF_SESSIONS: [Self; 2] = [Self::Lease, Self::Name];
+    const OF_SESSIONS: [Self; 3] = [Self::Lease, Self::Name, Self::Time];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
