@@ -14,6 +14,10 @@ pub(super) const MOST_ROLES: usize = 1000;
 /// What stands for all roles beyond that. No role can have this name.
 pub(super) const OTHER_ROLES: &str = "(others)";
 
+/// Kinds of error.
+const KINDS: &[&str] = &["internal", "refused", "throttled", "unavailable"];
+const KINDS_OF_ROTATIONS: &[&str] = &["internal", "missed", "refused", "throttled", "unavailable"];
+
 /// Why a user was removed whose credentials had been handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RevokedBy {
@@ -47,6 +51,8 @@ impl RevokedBy {
         Self::Tidy,
     ];
 
+    const OF_SESSIONS: [Self; 3] = [Self::Lease, Self::Name, Self::Time];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Lease => "lease",
@@ -59,6 +65,13 @@ impl RevokedBy {
 }
 
 impl Failed {
+    /// With the kinds of error that each can have.
+    const ALL: [(Self, &'static [&'static str]); 3] = [
+        (Self::Issue, KINDS),
+        (Self::Revoke, KINDS),
+        (Self::Rotate, KINDS_OF_ROTATIONS),
+    ];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Issue => "issue",
@@ -81,6 +94,8 @@ pub(super) struct Counted {
     /// By role and credential type.
     pub(super) issued: BTreeMap<(Box<str>, &'static str), u64>,
     pub(super) revoked: BTreeMap<RevokedBy, u64>,
+    /// Sessions that were ended one by one.
+    pub(super) sessions_revoked: BTreeMap<RevokedBy, u64>,
     /// By what was tried and the kind of error.
     pub(super) failed: BTreeMap<(Failed, &'static str), u64>,
     /// By the kind of key.
@@ -95,6 +110,14 @@ impl Counters {
         // What has never happened is zero, so that its rate is known from the first time on.
         for by in RevokedBy::ALL {
             counted.revoked.entry(by).or_default();
+        }
+        for by in RevokedBy::OF_SESSIONS {
+            counted.sessions_revoked.entry(by).or_default();
+        }
+        for (what, kinds) in Failed::ALL {
+            for kind in kinds {
+                counted.failed.entry((what, kind)).or_default();
+            }
         }
         counted
     }
@@ -113,6 +136,10 @@ impl Counters {
 
     pub(super) fn revoked(&self, by: RevokedBy) {
         *self.state().revoked.entry(by).or_default() += 1;
+    }
+
+    pub(super) fn session_revoked(&self, by: RevokedBy) {
+        *self.state().sessions_revoked.entry(by).or_default() += 1;
     }
 
     /// What the host hands to another node has not failed.

@@ -81,7 +81,11 @@ creds/<name> gives credentials, and revoking their lease ends an IAM user at onc
 sessions of STS live until their time is up, unless their role makes them revocable.
 
 For programs that need an IAM user that exists already, static-roles/<name> takes one
-over and rotates its access key; static-creds/<name> shows the key of the moment.";
+over and rotates its access key; static-creds/<name> shows the key of the moment.
+
+When a key has leaked: issued/<access key id> tells whose it is, and a write to
+issued/<access key id>/revoke ends it. A write to contain/<role> ends all that a role has
+given out; look first with dry_run=true.";
 
 /// How many roles a mount keeps in memory; most take a few kilobytes.
 const KEPT_ROLES: usize = 1000;

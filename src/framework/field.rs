@@ -223,6 +223,19 @@ impl FieldData {
         self.raw.get(field.name)
     }
 
+    /// Refuses a field that was sent without a value, as from a variable that is not set: where neither
+    /// value of it is harmless to guess.
+    pub fn must_not_be_empty<T>(&self, field: &Field<T>) -> Result<(), Error> {
+        let is_empty = |value: &Value| value.is_null() || value.as_str().is_some_and(str::is_empty);
+        if self.sent(field).is_some_and(is_empty) {
+            return Err(Error::invalid(format!(
+                "nothing was done, for {} was sent empty: give it a value, or leave it out",
+                field.name
+            )));
+        }
+        Ok(())
+    }
+
     /// What was sent for the field, else its default, else the type's zero value.
     pub fn value<T: FieldValue>(&self, field: &Field<T>) -> T {
         self.get(field)

@@ -257,6 +257,9 @@ impl<S: Lifecycle> Backend<S> {
         // What a write does not know was meant to change something, so it is always told.
         let tell = !unknown.is_empty()
             && matches!(request.operation, Operation::Create | Operation::Update);
+        if tell {
+            route.refuse_unknown(&unknown)?;
+        }
         let mut warnings = route.unknown(&unknown);
         warnings.extend(data.replaced());
         let answer = handler(Arc::clone(&self.state), request, data).await?;

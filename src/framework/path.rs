@@ -27,6 +27,7 @@ pub struct Path<S> {
     template: &'static str,
     fields: Vec<FieldSchema>,
     misnomers: Vec<Misnomer>,
+    refuses_unknown: bool,
     operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
     exists: Option<ExistenceCheck<S>>,
     docs: PathDocs,
@@ -110,6 +111,7 @@ impl<S: Send + Sync + 'static> Path<S> {
             template,
             fields: Vec::new(),
             misnomers: Vec::new(),
+            refuses_unknown: false,
             operations: BTreeMap::new(),
             exists: None,
             docs: PathDocs::default(),
@@ -128,6 +130,14 @@ impl<S: Send + Sync + 'static> Path<S> {
     #[must_use]
     pub fn misnomers(mut self, misnomers: &[(&'static str, &'static str)]) -> Self {
         self.misnomers.extend(misnomers);
+        self
+    }
+
+    /// A write with a name that is no field does nothing but say so: where a field that is misspelled
+    /// makes the difference between a look and what cannot be undone.
+    #[must_use]
+    pub fn refuses_unknown(mut self) -> Self {
+        self.refuses_unknown = true;
         self
     }
 
@@ -193,6 +203,7 @@ impl<S: Send + Sync + 'static> Path<S> {
             pattern,
             fields: self.fields.into(),
             misnomers: self.misnomers,
+            refuses_unknown: self.refuses_unknown,
             operations: self.operations,
             exists: self.exists,
             docs: self.docs,
@@ -211,6 +222,7 @@ pub(super) struct Route<S> {
     pub(super) pattern: Pattern,
     pub(super) fields: Arc<[FieldSchema]>,
     misnomers: Vec<Misnomer>,
+    refuses_unknown: bool,
     pub(super) operations: BTreeMap<Operation, (Handler<S>, OperationDocs)>,
     pub(super) exists: Option<ExistenceCheck<S>>,
     pub(super) docs: PathDocs,
@@ -221,6 +233,19 @@ impl<S> Route<S> {
     pub(super) fn unknown(&self, names: &[&str]) -> Vec<String> {
         let captured: Vec<_> = self.pattern.names().collect();
         unknown::warnings(names, &self.fields, &captured, &self.misnomers)
+    }
+
+    /// Whether a write with such names is refused.
+    pub(super) fn refuse_unknown(&self, names: &[&str]) -> Result<(), Error> {
+        if !self.refuses_unknown || names.is_empty() {
+            return Ok(());
+        }
+        let captured: Vec<_> = self.pattern.names().collect();
+        Err(Error::invalid(unknown::refusal(
+            names,
+            &self.fields,
+            &captured,
+        )))
     }
 
     /// What answers `operation`. A create is an update where the path does not tell them apart.

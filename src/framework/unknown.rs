@@ -32,11 +32,7 @@ pub(super) fn warnings(
         "Endpoint ignored these unrecognized parameters: [{}]{more}",
         cut(&named.join(" "), LONGEST_LIST)
     )];
-    let known: Vec<&str> = fields
-        .iter()
-        .filter(|field| !field.deprecated && !captured.contains(&field.name))
-        .map(|field| field.name)
-        .collect();
+    let known = known(fields, captured);
     for name in named {
         if let Some((_, advice)) = misnomers.iter().find(|(misnomer, _)| misnomer == name) {
             warnings.push(format!("{name} has no effect: {advice}"));
@@ -45,6 +41,35 @@ pub(super) fn warnings(
         }
     }
     warnings
+}
+
+/// Why a write with these names is refused, where nothing may be ignored.
+pub(super) fn refusal(unknown: &[&str], fields: &[FieldSchema], captured: &[&str]) -> String {
+    let known = known(fields, captured);
+    let named = unknown[..unknown.len().min(NAMED)].iter().map(|name| {
+        let name = cut(name, LONGEST);
+        match nearest(&name, &known) {
+            Some(meant) => format!("{name} ({meant} was probably meant)"),
+            None => name.to_string(),
+        }
+    });
+    let named: Vec<_> = named.collect();
+    let takes = match known.as_slice() {
+        [] => "no parameters".to_owned(),
+        known => known.join(", "),
+    };
+    format!(
+        "nothing was done, for this path does not know {}: it takes {takes}",
+        named.join(", ")
+    )
+}
+
+/// The names of the fields that a request may send.
+fn known(fields: &[FieldSchema], captured: &[&str]) -> Vec<&'static str> {
+    let sent = fields
+        .iter()
+        .filter(|field| !field.deprecated && !captured.contains(&field.name));
+    sent.map(|field| field.name).collect()
 }
 
 /// The field whose name differs from this one by a slip or two, if there is one.

@@ -1,5 +1,7 @@
 //! An incident: how many may be out, the end of all that is out, and what nobody owns.
 
+use std::fs;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use crate::aws::READ_ONLY_ACCESS;
 use crate::fixture::{A_ROLLBACK, Fixture, SOON, fixture};
 use crate::host::{Host, strings, text};
 use crate::process::{kill, wait_for};
+use crate::settings::{checkout, settings};
 
 /// The only containment that there is, when it has ended.
 fn wait_for_the_end(host: &Host, how_long: Duration) -> Value {
@@ -73,6 +76,88 @@ fn one_command_ends_all_that_a_role_gave_and_a_dry_run_tells_it_before() {
         // The lease ends quietly.
         fixture.revoke(&one.lease);
     }
+}
+
+/// Its policy is the documentation's.
+#[test]
+fn who_is_on_call_contains_a_role_and_never_the_mount_by_mistake() {
+    let fixture = fixture!(configured);
+    fixture.deploy_role();
+    let held = fixture.generate("deploy");
+    let host = &fixture.host;
+    let operations = fs::read_to_string(checkout("docs/operations.md")).expect("it can be read");
+    let (_, policy) = operations
+        .split_once("```hcl\npath \"aws/issued\"")
+        .expect("the policy");
+    let (policy, _) = policy.split_once("```").expect("its end");
+    let policy = format!("path \"aws/issued\"{policy}");
+    host.write("sys/policies/acl/on-call", &json!({ "policy": policy }))
+        .succeeded();
+    let token = host
+        .write("auth/token/create", &json!({ "policies": ["on-call"] }))
+        .body();
+    let token = text(&token["auth"]["client_token"]);
+    let on_call = |arguments: &[&str]| {
+        let mut command = Command::new(&settings().host);
+        for variable in ["BAO_TOKEN", "VAULT_TOKEN"] {
+            command.env(variable, &token);
+        }
+        host.run(command.args(arguments))
+    };
+
+    for (allowed, command) in [
+        (true, "list -detailed aws/issued"),
+        (true, "read aws/issued list=true limit=100"),
+        (true, "write aws/contain/deploy dry_run=true"),
+        (true, "list -detailed aws/contain-status"),
+        (true, "write aws/roles/deploy disabled=true"),
+        (true, "write aws/roles/deploy disabled=false"),
+        (false, "write aws/roles/deploy iam_groups=administrators"),
+        (false, "write -f aws/contain"),
+        // As with a variable that is not set.
+        (false, "write -f aws/contain/"),
+        (false, "write -f aws/tidy"),
+        (false, "read aws/creds/deploy"),
+    ] {
+        let arguments: Vec<_> = command.split(' ').collect();
+        let printed = on_call(&arguments);
+        if command.ends_with("contain-status") {
+            // There is none yet.
+            assert!(!printed.failed().contains("permission denied"), "{command}");
+        } else if allowed {
+            printed.succeeded();
+        } else {
+            assert!(printed.failed().contains("permission denied"), "{command}");
+        }
+    }
+    assert!(held.keys.identity().is_ok());
+    let key = &held.keys.access_key;
+    on_call(&["write", "-f", &format!("aws/issued/{key}/revoke")]).succeeded();
+    assert!(held.keys.identity().is_err());
+    on_call(&["write", "-f", "aws/contain/deploy"]).succeeded();
+    wait_for_the_end(host, A_ROLLBACK);
+}
+
+#[test]
+fn a_misspelt_dry_run_ends_nothing() {
+    let fixture = fixture!(configured);
+    fixture.deploy_role();
+    let held = fixture.generate("deploy");
+    let host = &fixture.host;
+
+    for path in ["aws/contain/deploy", "aws/contain"] {
+        for body in [json!({ "dryrun": true }), json!({ "dry_run": "" })] {
+            let refusal = host.write(path, &body).refused(400);
+            assert!(refusal.contains("nothing was done"), "{refusal}");
+        }
+    }
+    let refusal = host
+        .write("aws/tidy", &json!({ "dry_run": "" }))
+        .refused(400);
+    assert!(refusal.contains("nothing was done"), "{refusal}");
+
+    assert!(held.keys.identity().is_ok());
+    fixture.generate("deploy");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A key has leaked: whose it is, and its end.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::fixture;
 
@@ -39,6 +39,41 @@ fn a_leaked_key_names_its_holder_and_dies_by_one_command_without_its_lease() {
     )
     .succeeded();
     assert!(other.keys.identity().is_ok());
+}
+
+#[test]
+fn a_command_line_tells_for_each_whose_it_is_and_in_pages() {
+    let fixture = fixture!(configured);
+    fixture.deploy_role();
+    let mut users = [
+        fixture.generate("deploy").user,
+        fixture.generate("deploy").user,
+    ];
+    users.sort();
+    let host = &fixture.host;
+
+    let table = host.cli(&["list", "-detailed", "aws/issued"]).succeeded();
+
+    for user in &users {
+        let row = table.lines().find(|row| row.starts_with(user.as_str()));
+        let columns: Vec<_> = row.expect("a row").split_whitespace().collect();
+        assert!(columns.contains(&"deploy"), "{table}");
+        assert!(columns.contains(&"token"), "{table}");
+    }
+    let after = format!("after={}", users[0]);
+    let page = host
+        .cli(&[
+            "read",
+            "-format=json",
+            "aws/issued",
+            "list=true",
+            "limit=1",
+            &after,
+        ])
+        .succeeded();
+    let page: Value = serde_json::from_str(&page).expect("JSON");
+    assert_eq!(page["data"]["keys"], json!([users[1]]));
+    assert_eq!(page["data"]["key_info"][&users[1]]["role"], "deploy");
 }
 
 #[test]

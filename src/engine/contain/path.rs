@@ -21,7 +21,7 @@ use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage};
 
 const DRY_RUN: Field<bool> = Field::new(
     "dry_run",
-    "Only tell how many IAM users there are, who has them and their names, and change nothing.",
+    "Only tell how many IAM users and registered sessions there are, who has them and their names, and change nothing.",
 )
 .label("Dry run");
 const ID: Field<String> = Field::new("id", "Id of the work, as contain/ answered it.");
@@ -106,7 +106,12 @@ const ANSWER: &[ResponseField] = &[
     ResponseField::new(
         "holders",
         FieldType::Map,
-        "Of a dry run: how many of them tokens of each display name have, at most 100",
+        "Of a dry run: how many users and registered sessions tokens of each display name have, at most 100",
+    ),
+    ResponseField::new(
+        "registered_sessions",
+        FieldType::Int,
+        "Of a dry run: how many sessions of the register there are, from roles with revocable_sessions; others that end too are not counted",
     ),
 ];
 
@@ -123,6 +128,7 @@ pub(in crate::engine) fn path() -> Path<Engine> {
     Path::new("contain/{name@}")
         .field(&roles::NAME)
         .field(&DRY_RUN)
+        .refuses_unknown()
         .on_with(Operation::Update, docs("role"), contain_role)
         .docs(PathDocs {
             synopsis: "Disable a role and end all that it has given out.",
@@ -142,6 +148,7 @@ pub(in crate::engine) fn path() -> Path<Engine> {
 pub(in crate::engine) fn mount_path() -> Path<Engine> {
     Path::new("contain/?")
         .field(&DRY_RUN)
+        .refuses_unknown()
         .on_with(Operation::Update, docs("mount"), contain_mount)
         .docs(PathDocs {
             synopsis: "Disable all roles and end all that the mount has given out.",
@@ -215,6 +222,7 @@ async fn contain(
     data: &FieldData,
     role: Option<RoleName>,
 ) -> Answer {
+    data.must_not_be_empty(&DRY_RUN)?;
     let (storage, caller) = (&*request.storage, &request.caller);
     let mut work = Work {
         role: role.as_ref().map(RoleName::to_string).unwrap_or_default(),
@@ -229,16 +237,16 @@ async fn contain(
     let mut warnings = Vec::new();
     if data.value(&DRY_RUN) {
         let mut response = dry_run(storage, request, &work).await?;
+        if !any_stored(engine, storage, &roles).await? {
+            warnings.push(no_such_role(&work.role));
+        }
         warnings.extend(of_sessions(engine, storage, &roles).await?);
         response.warnings.extend(warnings);
         return Ok(Some(response));
     }
     // Before anything else: nothing more comes out. A node that may not write hands all of it over.
     if !disable_all(engine, request, &roles).await? {
-        warnings.push(format!(
-            "there is no role {:?}: if it was deleted, its users end nevertheless; if not, look at the name",
-            work.role
-        ));
+        warnings.push(no_such_role(&work.role));
     }
     warnings.extend(of_sessions(engine, storage, &roles).await?);
     if let Err(error) = Work::forget_old(storage).await {
@@ -262,6 +270,26 @@ async fn contain(
     let mut response = Response::data(shown(&id, &work));
     response.warnings = warnings;
     Ok(Some(response))
+}
+
+fn no_such_role(role: &str) -> String {
+    format!(
+        "there is no role {role:?}: if it was deleted, its users end nevertheless; if not, look at the name"
+    )
+}
+
+/// Whether there is any of these roles; of none there is nothing to be missing.
+async fn any_stored(
+    engine: &Engine,
+    storage: &dyn Storage,
+    roles: &[RoleName],
+) -> Result<bool, Error> {
+    for name in roles {
+        if roles::load(engine, storage, name).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(roles.is_empty())
 }
 
 /// Disables these roles; answers whether there is any of them.
@@ -328,9 +356,13 @@ async fn dry_run(storage: &dyn Storage, request: &Request, work: &Work) -> Resul
         ("users".to_owned(), Value::from(found.users)),
         ("usernames".to_owned(), Value::from(found.names)),
         ("holders".to_owned(), Value::from(holders)),
+        (
+            "registered_sessions".to_owned(),
+            Value::from(found.sessions),
+        ),
     ]));
     if !found.whole {
-        let warning = "the register could not be read to its end in the time for this request: there may be more users";
+        let warning = "the register could not be read to its end in the time for this request: there may be more users and sessions";
         response.warnings.push(warning.to_owned());
     }
     Ok(response)
@@ -385,7 +417,11 @@ fn shown(id: &str, work: &Work) -> JsonObject {
             ("began_at", Value::from(time(work.began_at))),
             ("finished_at", Value::from(work.finished_at.and_then(time))),
             ("users", Value::from(work.users)),
-            ("keys_ended", Value::from(work.keys_ended)),
+            // The key of a user that is gone is dead, whatever ended it.
+            (
+                "keys_ended",
+                Value::from(work.keys_ended.max(work.users_removed)),
+            ),
             ("users_removed", Value::from(work.users_removed)),
             ("failures", json!(failures)),
             ("sessions", Value::from(work.sessions.clone())),

@@ -16,6 +16,7 @@ use crate::engine::clients::Connected;
 use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::issued::{self, IssuedUser};
 use crate::engine::roles;
+use crate::engine::sessions::{self, IssuedSession};
 use crate::engine::stored::unix;
 use crate::logical::{Error, Storage};
 
@@ -298,6 +299,9 @@ impl Run<'_> {
 
     async fn finish(&self, work: &mut Work) -> Result<(), Error> {
         work.go_to(Step::Ended);
+        // Whoever was found is gone by now, also who was ended by a lease or by name meanwhile.
+        work.users = work.users.max(work.users_removed);
+        (work.keys_ended, work.users_removed) = (work.users, work.users);
         work.finished_at = Some(self.engine.clock.now().unix_timestamp());
         work.store(self.storage, self.id).await?;
         self.engine.contain.ended(self.id);
@@ -355,10 +359,12 @@ async fn end_sessions(
     Ok(())
 }
 
-/// What a containment would find: how many users, some of their names, and who has how many.
+/// What a containment would find: how many users, some of their names, how many sessions that are
+/// known, and who has how many.
 pub(super) struct Found {
     pub(super) users: usize,
     pub(super) names: Vec<String>,
+    pub(super) sessions: usize,
     pub(super) holders: BTreeMap<String, usize>,
     /// Whether there was time to read the whole register.
     pub(super) whole: bool,
@@ -378,6 +384,7 @@ pub(super) async fn look(
     let mut found = Found {
         users: 0,
         names: Vec::new(),
+        sessions: 0,
         holders: BTreeMap::new(),
         whole: true,
     };
@@ -403,5 +410,35 @@ pub(super) async fn look(
             *found.holders.entry(record.display_name).or_default() += 1;
         }
     }
+    look_at_sessions(storage, caller, work, &mut found).await?;
     Ok(found)
+}
+
+async fn look_at_sessions(
+    storage: &dyn Storage,
+    caller: &Caller,
+    work: &Work,
+    found: &mut Found,
+) -> Result<(), Error> {
+    let names = storage
+        .list(sessions::PREFIX)
+        .await
+        .map_err(|error| Error::from(error).context("error listing issued sessions"))?;
+    for page in names.chunks(PAGE) {
+        if Instant::now() >= caller.begin_by() {
+            found.whole = false;
+            break;
+        }
+        let mut records = stream::iter(0..page.len())
+            .map(|at| IssuedSession::named(storage, &page[at]))
+            .buffered(READS_AT_A_TIME);
+        while let Some(record) = records.next().await {
+            let Some(session) = record? else { continue };
+            if work.is_about(&session.role) && !session.has_ended(unix(work.began_at)) {
+                found.sessions += 1;
+                *found.holders.entry(session.display_name).or_default() += 1;
+            }
+        }
+    }
+    Ok(())
 }

@@ -86,7 +86,8 @@ async fn holder(
         return Ok(None);
     }
     let holder = Holder::of(role_arn.as_str())?;
-    holder.must_be_ours(clients, &request.caller).await?;
+    let ours = holder.must_be_ours(clients, &request.caller).await;
+    ours.map_err(|error| Error::invalid(format!("{error}, or set revocable_sessions=false")))?;
     Ok(Some(holder))
 }
 

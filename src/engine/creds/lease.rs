@@ -154,7 +154,14 @@ async fn renew(engine: Arc<Engine>, request: Request, mut secret: Secret) -> Ans
 async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer {
     if let Some(session) = IssuedSession::of_lease(&secret.internal_data)? {
         let storage = &*request.storage;
-        sessions::end(&engine, storage, &request.caller, &session).await?;
+        sessions::end(
+            &engine,
+            storage,
+            &request.caller,
+            &session,
+            RevokedBy::Lease,
+        )
+        .await?;
         return Ok(None);
     }
     let Some(ending) = Ending::of(&engine, &request, &secret).await? else {
@@ -171,6 +178,13 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
             tracing::debug!(user = %ending.user, ?removal, "IAM user of the revoked lease is gone");
             ending.forget(&engine, &*request.storage).await;
             engine.counters.revoked(RevokedBy::Lease);
+            return Ok(None);
+        }
+        // A lease that the host could not keep has no time, and nobody has ended its user before.
+        if secret.lease.issue_time.is_some()
+            && ending.has_left_the_register(&*request.storage).await?
+        {
+            tracing::debug!(user = %ending.user, "IAM user of the revoked lease was removed before");
             return Ok(None);
         }
         match waits.next() {
@@ -258,6 +272,14 @@ impl Ending {
         issued.or(registered).unwrap_or(now)
     }
 
+    /// Whether the user was in the register and was certainly gone when it left it: by name, by a
+    /// containment, or by a revocation whose answer the host never got.
+    async fn has_left_the_register(&self, storage: &dyn Storage) -> Result<bool, Error> {
+        // What other engines gave, and versions without the register, was never in it.
+        let was_in_it = self.lease.user_id.is_some();
+        Ok(was_in_it && IssuedUser::load(storage, &self.user).await?.is_none())
+    }
+
     /// The user is gone.
     async fn forget(&self, engine: &Engine, storage: &dyn Storage) {
         if self.registered {
@@ -272,7 +294,7 @@ impl Ending {
             .await?;
         let removed = match &self.lease.attached {
             Some(attached) => remove_known(&self.iam, &self.user, attached).await,
-            None => remove_all(&self.iam, &self.user).await,
+            None => remove_all(&self.iam, &self.user, None).await,
         };
         removed.map_err(|error| {
             Error::internal(format!("error removing IAM user {}: {error}", self.user))

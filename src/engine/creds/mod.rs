@@ -251,7 +251,7 @@ async fn must_be_enabled(
 
 fn disabled(name: &RoleName) -> Error {
     Error::invalid(format!(
-        "role {name:?} is disabled and gives no credentials; what it gave before lives on until its leases are over (disabled=false on roles/{name} enables it again)",
+        "role {name:?} is disabled and gives no credentials until an operator enables it again (disabled=false on roles/{name}); what it gave before is not ended by that",
         name = name.as_str()
     ))
 }

@@ -22,7 +22,7 @@ use self::parts::{Part, Scope, looks};
 use super::busy;
 use super::error::explain;
 use crate::aws::limit::LimitedIam;
-use crate::aws::{self, ErrorKind, Iam, UserName};
+use crate::aws::{self, AccessKeyId, ErrorKind, Iam, UserName};
 
 /// Waits before everything is listed again when AWS goes on saying that something is left: the
 /// lists may lag behind.
@@ -99,10 +99,15 @@ pub(crate) async fn remove_known(
     delete_stripped(iam, user).await
 }
 
-/// Removes a user of which nothing is known.
-pub(crate) async fn remove_all(iam: &LimitedIam, user: &UserName) -> Result<Removal, RemovalError> {
+/// Removes a user of which nothing is known but perhaps its access key, which then dies even where keys
+/// may not be listed.
+pub(crate) async fn remove_all(
+    iam: &LimitedIam,
+    user: &UserName,
+    key: Option<AccessKeyId>,
+) -> Result<Removal, RemovalError> {
     // Most often there is nothing else, and an operator need not have granted the other lists.
-    match strip(iam, user, Scope::OfEngines).await {
+    match strip(iam, user, Scope::OfEngines, key).await {
         Some(stripped) => {
             stripped.failure?;
             delete_stripped(iam, user).await
@@ -120,7 +125,7 @@ async fn delete_stripped(iam: &LimitedIam, user: &UserName) -> Result<Removal, R
     let mut missing = Vec::new();
     for wait in RELISTINGS {
         tokio::time::sleep(wait).await;
-        let Some(stripped) = strip(iam, user, Scope::Everything).await else {
+        let Some(stripped) = strip(iam, user, Scope::Everything, None).await else {
             return Ok(Removal::Unknown);
         };
         // Whatever failed: not every partition of AWS knows all of these calls, and what they are
@@ -171,7 +176,12 @@ struct Stripped {
 }
 
 /// Lists and removes what is attached to the user; `None` when AWS does not know the user.
-async fn strip(iam: &LimitedIam, user: &UserName, scope: Scope) -> Option<Stripped> {
+async fn strip(
+    iam: &LimitedIam,
+    user: &UserName,
+    scope: Scope,
+    key: Option<AccessKeyId>,
+) -> Option<Stripped> {
     let mut parts = Vec::new();
     let mut missing = Vec::new();
     let mut unknown = false;
@@ -190,6 +200,12 @@ async fn strip(iam: &LimitedIam, user: &UserName, scope: Scope) -> Option<Stripp
     }
     if unknown && parts.is_empty() {
         return None;
+    }
+    if let Some(key) = key.map(Part::AccessKey)
+        && !parts.contains(&key)
+    {
+        // First on the wire, and the first whose failure is told.
+        parts.insert(0, key);
     }
     let login_profile = async {
         match scope {

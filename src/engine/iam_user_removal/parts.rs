@@ -41,7 +41,7 @@ impl Attached {
 }
 
 /// Something that keeps AWS from deleting a user.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
     AccessKey(AccessKeyId),
     ManagedPolicy(Arn),

@@ -273,13 +273,20 @@ pub(in crate::engine) async fn roll_back(
     let condemned = Condemned {
         name: &name,
         user_id,
+        access_key_id: record
+            .as_ref()
+            .map_or("", |record| record.access_key_id.as_str()),
         account: &entry.account,
         begun: created_at,
     };
     let clients = engine.clients.get(storage).await?;
     let iam = clients.iam.for_request(Class::Background, caller);
     let removal = remove(&clients, &iam, &condemned).await?;
-    tracing::info!(user = %name, ?removal, "half-made IAM user rolled back");
+    if entry.condemned {
+        tracing::info!(user = %name, ?removal, "IAM user removed whose end was asked for before");
+    } else {
+        tracing::info!(user = %name, ?removal, "half-made IAM user rolled back");
+    }
     if removal.is_some_and(|removal| !removal.is_certain(created_at, engine.clock.now())) {
         return Ok(Undone::LookAgain);
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::making::condemn;
 use super::record::{IssuedUser, PREFIX};
-use super::removal::{Condemned, remove};
+use super::removal::{Condemned, end_key, remove};
 use crate::aws::limit::Class;
 use crate::aws::{AccessKeyId, UserName};
 use crate::caller::Caller;
@@ -34,12 +34,15 @@ const AFTER: Field<String> = Field::new(
 .query();
 const LIMIT: Field<i64> = Field::new(
     "limit",
-    "How many names a page has at most; all of them if not set. Pages of up to 100 names also tell what is known of each.",
+    "How many names a page has at most; all of them if not set. Where there are no more than 100 names, what is known of each is told, too.",
 )
 .query();
 
-/// Pages of so many names tell what is known of each.
+/// Answers of no more names than that tell what is known of each.
 const TOLD: usize = 100;
+
+const NOT_REVOKED: &str =
+    "not revoked yet, and the access key may still work: it is tried again each minute";
 
 /// How many records are read at a time.
 const READS_AT_A_TIME: usize = 32;
@@ -89,7 +92,7 @@ const LIST_RESPONSE: &[ResponseField] = &[
     ResponseField::new(
         "key_info",
         FieldType::Map,
-        "What is known of each; in pages of up to 100 names",
+        "What is known of each; where there are no more than 100 names",
     ),
 ];
 
@@ -130,7 +133,8 @@ pub(in crate::engine) fn list_path() -> Path<Engine> {
             synopsis: "List the IAM users that were made for leases, and sessions that can be ended.",
             description: "The names of all IAM users that live for a lease, and the access keys of \
                 sessions of STS whose role had revocable_sessions=true, in alphabetical order, in \
-                pages if limit is set. Other sessions are not in it.",
+                pages if limit is set. Of up to 100 names it tells role, caller and times, too \
+                (list -detailed). Other sessions are not in it.",
             operation_suffix: "issued-users",
         })
 }
@@ -171,7 +175,7 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
     names.sort_unstable();
     names.truncate(limit.unwrap_or(usize::MAX));
     let mut info = JsonObject::new();
-    if limit.is_some_and(|limit| limit <= TOLD) {
+    if names.len() <= TOLD {
         let storage = &*request.storage;
         let mut records = stream::iter(names.clone())
             .map(|name| async move {
@@ -205,7 +209,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
         Some(Found::Session(session)) => return end(engine, &request, &session).await,
         None => {
             return Err(Error::invalid(format!(
-                "no IAM user that this mount made for a lease has the name or the access key {name:?}, nor is it the access key of a session that can be ended: list issued/ for those that live (a session of a role without revocable_sessions is not among them and ends by itself)"
+                "issued/ has neither an IAM user with the name or the access key {name:?} nor a session with that access key: it has ended already, or was not given for a lease of this mount, or by a role without revocable_sessions, whose sessions contain/<role> ends all at once; list issued/ for those that live, and a static role's key is rotated by static-roles/<name>/rotate"
             )));
         }
     };
@@ -216,10 +220,17 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
     let iam = clients
         .iam
         .for_request(Class::Removal, &request.caller.committed());
-    let removal = remove(&clients, &iam, &Condemned::registered(&user, &record))
-        .await
-        .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))
-        .map_err(|error| error.context("not revoked yet, and tried again each minute"))?;
+    // The key is what harms, and needs no look at anything else.
+    let key = end_key(&clients, &iam, &user, &record).await;
+    let removal = remove(&clients, &iam, &Condemned::registered(&user, &record)).await;
+    let removal = removal.map_err(|error| match key {
+        Ok(()) if !record.access_key_id.is_empty() => error.context(
+            "the access key is dead, but its IAM user is not removed yet, and tried again each minute",
+        ),
+        Ok(()) => error.context(NOT_REVOKED),
+        Err(of_key) => of_key.context(NOT_REVOKED),
+    });
+    let removal = removal.inspect_err(|error| engine.counters.failed(Failed::Revoke, error))?;
     engine.counters.revoked(RevokedBy::Name);
     let mut response = Response::data(shown(&user, &record));
     if removal.is_some_and(|removal| !removal.is_certain(since, engine.clock.now())) {
@@ -236,7 +247,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
 
 async fn end(engine: &Engine, request: &Request, session: &IssuedSession) -> Answer {
     let storage = &*request.storage;
-    sessions::end(engine, storage, &request.caller, session)
+    sessions::end(engine, storage, &request.caller, session, RevokedBy::Name)
         .await
         .map_err(|error| error.context("not ended yet, and tried again each minute"))?;
     let mut response = Response::data(session.shown());

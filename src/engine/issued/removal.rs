@@ -21,6 +21,8 @@ pub(super) struct Condemned<'a> {
     pub(super) name: &'a UserName,
     /// AWS's own id of it; empty where AWS's answer is not known.
     pub(super) user_id: &'a str,
+    /// Id of its access key; empty where AWS's answer is not known.
+    pub(super) access_key_id: &'a str,
     /// Its AWS account; may be empty.
     pub(super) account: &'a str,
     /// When it began to be made.
@@ -33,6 +35,7 @@ impl<'a> Condemned<'a> {
         Self {
             name,
             user_id: &record.user_id,
+            access_key_id: &record.access_key_id,
             account: &record.account,
             begun: record.issued_at(),
         }
@@ -52,7 +55,7 @@ pub(super) async fn remove(
     let removed = match whose(iam, condemned).await? {
         Whose::Another => return Ok(None),
         Whose::Nobodys => Removal::Unknown,
-        Whose::Ours => remove_all(iam, name)
+        Whose::Ours => remove_all(iam, name, AccessKeyId::new(condemned.access_key_id).ok())
             .await
             .map_err(|error| Error::internal(format!("error removing IAM user {name}: {error}")))?,
     };
@@ -112,6 +115,7 @@ pub(in crate::engine) async fn end_unregistered(
     let condemned = Condemned {
         name,
         user_id: &user.user_id,
+        access_key_id: "",
         account: user.arn.account(),
         begun: user.create_date,
     };

@@ -50,7 +50,7 @@ pub(super) fn path() -> Path<Engine> {
                 refused, what waits, how old unfinished work is, which rotations are overdue and \
                 how many IAM users are out by role, as text for Prometheus. The answer is that \
                 text and no JSON, so scrape it with a token that may read it, or look at it with \
-                curl. Counters begin at zero when the plugin starts.",
+                read -format=raw. Counters begin at zero when the plugin starts.",
             operation_suffix: "metrics",
         })
 }
@@ -94,6 +94,14 @@ fn credentials(text: &mut Text, engine: &Engine, counted: &Counted) {
         "IAM users that were removed before or at the end of their time, by what asked for it.",
     );
     for (by, count) in &counted.revoked {
+        revoked.is(&[("by", by.as_str())], count);
+    }
+    let mut revoked = text.family(
+        Kind::Counter,
+        "aws_secrets_sessions_revoked_total",
+        "Sessions that were ended before their time one by one, by what asked for it.",
+    );
+    for (by, count) in &counted.sessions_revoked {
         revoked.is(&[("by", by.as_str())], count);
     }
     let mut failed = text.family(

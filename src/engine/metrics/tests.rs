@@ -14,6 +14,7 @@ use crate::logical::{Error, Operation, ReplicationState};
 
 const DASHBOARD: &str = include_str!("../../../docs/monitoring/grafana-dashboard.json");
 const ALERTS: &str = include_str!("../../../docs/monitoring/alerts.yaml");
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 const PREFIX: &str = "aws_secrets_";
 
 async fn mount() -> TestMount {
@@ -93,6 +94,55 @@ async fn what_is_issued_revoked_and_refused_is_counted_by_role_and_reason() {
         !text.contains("no-such-role"),
         "a client chose a label: {text}"
     );
+}
+
+#[tokio::test]
+async fn sessions_that_were_ended_and_those_that_aws_refuses_to_end_are_counted() {
+    let mount = mount().await;
+    mount.aws().add_role("deploy", FakeRole::default());
+    mount
+        .write(
+            "roles/s",
+            json!({
+                "credential_type": "assumed_role",
+                "role_arns": "arn:aws:iam::111122223333:role/deploy",
+                "revocable_sessions": true,
+            }),
+        )
+        .await;
+    let [by_lease, by_name] = [
+        mount.generate("creds/s").await,
+        mount.generate("creds/s").await,
+    ];
+    mount.aws().deny("iam:PutRolePolicy");
+    mount.revoke(&by_lease).await.unwrap_err();
+    let path = format!("issued/{}/revoke", by_name.text("access_key"));
+    mount.write_error(&path, json!({})).await;
+    let failed = format!("{PREFIX}failures_total{{action=\"revoke\",kind=\"internal\"}}");
+    assert_eq!(figure(&scrape(&mount).await, &failed), Some(2));
+
+    mount.aws().heal();
+    mount.revoke(&by_lease).await.unwrap();
+    mount.write(&path, json!({})).await;
+
+    let text = scrape(&mount).await;
+    for by in ["lease", "name"] {
+        let name = format!("{PREFIX}sessions_revoked_total{{by=\"{by}\"}}");
+        assert_eq!(figure(&text, &name), Some(1), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_never_failed_is_zero_so_that_the_first_failure_is_seen_as_one() {
+    let mount = TestMount::configured().await;
+
+    let text = scrape(&mount).await;
+
+    let failures = format!("{PREFIX}failures_total{{");
+    let series = text.lines().filter(|line| line.starts_with(&failures));
+    let series: Vec<_> = series.collect();
+    assert_eq!(series.len(), 13, "{text}");
+    assert!(series.iter().all(|line| line.ends_with("} 0")), "{text}");
 }
 
 #[tokio::test]
@@ -261,15 +311,19 @@ async fn every_line_has_the_form_of_prometheus_and_its_help() {
     assert!(known.iter().all(|name| name.starts_with(PREFIX)));
 }
 
-/// The metrics that a text names.
-fn named(text: &str) -> BTreeSet<String> {
+/// The metrics that a text names, with where.
+fn named_at(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_of_name = |character: char| character.is_ascii_lowercase() || character == '_';
-    let names = text.match_indices(PREFIX).map(|(at, _)| {
+    text.match_indices(PREFIX).map(move |(at, _)| {
         let rest = &text[at..];
         let end = rest.find(|character| !is_of_name(character));
-        rest[..end.unwrap_or(rest.len())].to_owned()
-    });
-    names.collect()
+        (at, &rest[..end.unwrap_or(rest.len())])
+    })
+}
+
+/// The metrics that a text names.
+fn named(text: &str) -> BTreeSet<String> {
+    named_at(text).map(|(_, name)| name.to_owned()).collect()
 }
 
 #[tokio::test]
@@ -288,6 +342,68 @@ async fn the_dashboard_and_the_alerts_name_only_what_there_is() {
             assert!(there.contains(name.as_str()), "{file}: there is no {name}");
         }
     }
+}
+
+/// What the dashboard and the alerts ask Prometheus for.
+fn questions() -> Vec<String> {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().unwrap());
+    let of_dashboard = targets.map(|target| target["expr"].as_str().unwrap().to_owned());
+    let of_alerts = ALERTS
+        .lines()
+        .filter_map(|line| Some(line.trim().strip_prefix("expr: ")?.to_owned()));
+    of_dashboard.chain(of_alerts).collect()
+}
+
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_ask_for_the_rates_of_counters_and_of_nothing_else() {
+    let text = scrape(&mount().await).await;
+    let counters: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    assert!(counters.iter().all(|name| name.ends_with("_total")));
+
+    let mut asked = 0;
+    for question in questions() {
+        for (at, name) in named_at(&question) {
+            let before = &question[..at];
+            let of_rate = before.ends_with("rate(") || before.ends_with("increase(");
+            assert_eq!(of_rate, counters.contains(name), "{question}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 15, "{asked}");
+}
+
+#[tokio::test]
+async fn every_figure_has_its_row_in_the_documentation_and_every_row_its_figure() {
+    let text = scrape(&mount().await).await;
+    let there: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned()))
+        .collect();
+    let rows = OPERATIONS
+        .lines()
+        .filter(|line| line.starts_with(&format!("| `{PREFIX}")));
+    let told: BTreeSet<_> = rows
+        .flat_map(|row| named(row.split(" | ").next().unwrap()))
+        .collect();
+
+    assert_eq!(told, there);
+}
+
+#[test]
+fn the_alert_that_a_scrape_fails_names_the_scrape_of_the_documentation() {
+    let job = OPERATIONS
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("- job_name: "))
+        .unwrap();
+
+    assert!(ALERTS.contains(&format!("up{{job=\"{job}\"}}")), "{job}");
 }
 
 #[test]

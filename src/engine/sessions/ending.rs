@@ -18,6 +18,7 @@ use crate::aws::limit::Class;
 use crate::aws::{Arn, PolicyName};
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::locks::NameLocks;
 use crate::engine::roles::{self, RoleName};
 use crate::logical::{Error, Storage};
@@ -80,6 +81,7 @@ pub(in crate::engine) async fn end(
     storage: &dyn Storage,
     caller: &Caller,
     session: &IssuedSession,
+    by: RevokedBy,
 ) -> Result<(), Error> {
     if !session.has_ended(engine.clock.now()) {
         let holder = Holder::of(&session.holder)?;
@@ -92,13 +94,16 @@ pub(in crate::engine) async fn end(
             },
             may_cut_off: role.map_or(session.revoke_older, |role| role.revoke_older_sessions),
         };
-        ask(engine, storage, caller, &holder, what).await?;
+        ask(engine, storage, caller, &holder, what)
+            .await
+            .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))?;
         tracing::info!(
             session = session.user_id,
             access_key = session.access_key_id,
             role = session.role,
             "session ended"
         );
+        engine.counters.session_revoked(by);
     }
     session.forget(storage).await;
     Ok(())
@@ -119,7 +124,9 @@ pub(in crate::engine) async fn end_all_issued_before(
         before: until.unix_timestamp() + 1,
         expires_at: (until + holder.longest_session()).unix_timestamp(),
     });
-    ask(engine, storage, caller, &holder, what).await
+    ask(engine, storage, caller, &holder, what)
+        .await
+        .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))
 }
 
 async fn ask(

@@ -91,7 +91,7 @@ impl Holder {
         let account = self.arn.account();
         match clients.other_account(account, caller).await {
             Some(ours) => Err(Error::invalid(format!(
-                "{} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}, from where its policies cannot be changed and so its sessions not be ended: let assume_role_arn in config/root lead into account {account}, or set revocable_sessions=false",
+                "{} is of AWS account {account}, and the AWS credentials of this engine belong to account {ours}, from where its policies cannot be changed and so its sessions not be ended: let assume_role_arn in config/root lead into account {account}",
                 self.arn
             ))),
             None => Ok(()),

@@ -37,7 +37,7 @@ pub(in crate::engine) struct IssuedSession {
     /// The role of ours.
     pub(in crate::engine) role: String,
     /// Of the token that asked.
-    pub(super) display_name: String,
+    pub(in crate::engine) display_name: String,
     /// Of the token that asked; may be empty.
     pub(super) entity_id: String,
     /// By AWS's clock, in Unix seconds.

@@ -15,6 +15,7 @@ use super::{Holder, IssuedSession};
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::counters::RevokedBy;
 use crate::logical::{Error, Storage};
 
 /// How long after a change AWS's policy is looked at again, in seconds: no request of a node that was
@@ -164,7 +165,9 @@ async fn end_without_lease(engine: &Engine, storage: &dyn Storage, caller: &Call
                 return;
             }
             let ended = match IssuedSession::named(storage, &key).await {
-                Ok(Some(session)) => end(engine, storage, caller, &session).await,
+                Ok(Some(session)) => {
+                    end(engine, storage, caller, &session, RevokedBy::Time).await
+                }
                 Ok(None) => Ok(()),
                 Err(error) => Err(error.into()),
             };

@@ -95,6 +95,7 @@ pub(super) fn path() -> Path<Engine> {
 }
 
 async fn tidy(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
+    data.must_not_be_empty(&DRY_RUN)?;
     let dry_run = data.value(&DRY_RUN);
     let after = data.value(&AFTER);
     let found = look(&engine, &request, dry_run, &after).await?;

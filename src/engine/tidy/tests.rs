@@ -187,6 +187,22 @@ async fn only_what_carries_the_tag_of_this_mount_is_removed() {
 }
 
 #[tokio::test]
+async fn an_empty_dry_run_is_refused_and_removes_nothing() {
+    let mount = mount().await;
+    let lost = mount.lose_a_user().await;
+    mount.clock().advance(2 * HOUR);
+
+    for nothing in [json!(""), Value::Null] {
+        let refusal = mount
+            .write_refusal("tidy", json!({"dry_run": nothing}))
+            .await;
+
+        assert!(refusal.contains("dry_run was sent empty"), "{refusal}");
+    }
+    assert!(mount.aws().user(&lost).is_some());
+}
+
+#[tokio::test]
 async fn a_young_user_and_a_young_record_are_left_alone() {
     let mount = mount().await;
     let lost = mount.lose_a_user().await;

@@ -202,6 +202,29 @@ async fn a_write_that_answers_nothing_else_still_names_what_it_does_not_know() {
 }
 
 #[tokio::test]
+async fn where_nothing_may_be_ignored_an_unknown_name_stops_the_write() {
+    let mount = Mount::new();
+
+    let error = mount
+        .fail(
+            Operation::Create,
+            "printer/reset",
+            json!({"now": true, "zeal": 1}),
+        )
+        .await;
+
+    assert_eq!(
+        error.to_string(),
+        "nothing was done, for this path does not know now, zeal: it takes no parameters"
+    );
+    assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+    mount
+        .send(Operation::Create, "printer/reset", json!({}))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn what_is_deprecated_or_in_the_path_is_never_meant() {
     let mount = Mount::new();
     let unknown = json!({"maximun": 1, "nane": "x"});

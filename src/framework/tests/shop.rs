@@ -232,7 +232,7 @@ pub(super) fn paths() -> Vec<Path<Shop>> {
             .on(Operation::List, nothing)
             .on(Operation::Delete, nothing)
             .on(Operation::Patch, nothing),
-        Path::new("printer/reset").on_with(
+        Path::new("printer/reset").refuses_unknown().on_with(
             Operation::Create,
             OperationDocs {
                 verb: "reset",

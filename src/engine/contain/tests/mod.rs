@@ -129,6 +129,7 @@ async fn a_dry_run_counts_and_names_and_changes_nothing() {
             "users": 3,
             "usernames": names,
             "holders": {"token-alice": 3},
+            "registered_sessions": 0,
         })
     );
     assert_eq!(mount.aws().operations(), [""; 0]);
@@ -139,13 +140,100 @@ async fn a_dry_run_counts_and_names_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_dry_run_that_is_misspelt_ends_nothing() {
+    let mount = mount().await;
+    let held = mount.give_out("x", 1).await;
+
+    for path in ["contain/x", "contain"] {
+        let refusal = mount.write_refusal(path, json!({"dryrun": true})).await;
+
+        assert_eq!(
+            refusal,
+            "nothing was done, for this path does not know dryrun (dry_run was probably meant): it takes dry_run"
+        );
+    }
+    for nothing in [json!(""), Value::Null] {
+        let refusal = mount
+            .write_refusal("contain/x", json!({"dry_run": nothing}))
+            .await;
+
+        assert_eq!(
+            refusal,
+            "nothing was done, for dry_run was sent empty: give it a value, or leave it out"
+        );
+    }
+    assert!(mount.accepts(&held[0]));
+    assert_eq!(mount.list("contain-status/").await, [""; 0]);
+    mount.generate("creds/x").await;
+}
+
+#[tokio::test]
+async fn a_dry_run_of_a_name_that_nobody_knows_says_so() {
+    let mount = mount().await;
+
+    let response = mount
+        .contain("contain/dpeloy", json!({"dry_run": true}))
+        .await;
+
+    assert_eq!(response.data["users"], 0);
+    assert!(
+        response.warnings[0].starts_with("there is no role \"dpeloy\": "),
+        "{:?}",
+        response.warnings
+    );
+    let known = mount.contain("contain/x", json!({"dry_run": true})).await;
+    assert_eq!(known.warnings, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_the_sessions_that_are_known_with_their_holders() {
+    let mount = mount().await;
+    with_sessions(&mount, json!({"revocable_sessions": true})).await;
+    let ended = mount.generate("creds/s").await;
+    for _ in 0..2 {
+        mount.generate("creds/s").await;
+    }
+    mount.give_out("x", 1).await;
+    mount.revoke(&ended).await.unwrap();
+
+    let of_role = mount.contain("contain/s", json!({"dry_run": true})).await;
+    let of_mount = mount.contain("contain", json!({"dry_run": true})).await;
+
+    assert_eq!(of_role.data["registered_sessions"], 2);
+    assert_eq!(of_role.data["holders"], json!({"token-alice": 2}));
+    assert_eq!(of_mount.data["registered_sessions"], 2);
+    assert_eq!(of_mount.data["holders"], json!({"token-alice": 3}));
+    mount.clock().advance(60 * MINUTE);
+    let later = mount.contain("contain/s", json!({"dry_run": true})).await;
+    assert_eq!(later.data["registered_sessions"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_ended_by_others_meanwhile_counts_as_ended() {
+    let mount = mount().await;
+    let held = mount.give_out("x", 2).await;
+    mount.aws().deny("iam:DeleteAccessKey");
+    mount.aws().deny("iam:DeleteUser");
+    let response = mount.contain("contain/x", json!({})).await;
+    assert_eq!(response.data["keys_ended"], 0);
+    mount.aws().heal();
+    mount.revoke(&held[0]).await.unwrap();
+
+    let status = mount.wait_for(id(&response)).await;
+
+    for field in ["users", "keys_ended", "users_removed"] {
+        assert_eq!(status[field], 2, "{field}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_role_everything_of_the_mount_ends() {
     let mount = mount().await;
     let held = [mount.give_out("x", 2).await, mount.give_out("y", 2).await].concat();
     // A role that is gone by now.
     mount.delete("roles/y").await;
 
-    let response = mount.contain("contain/", json!({})).await;
+    let response = mount.contain("contain", json!({})).await;
 
     assert_eq!(response.data["role"], "");
     assert_eq!(response.data["users_removed"], 4);
@@ -363,7 +451,7 @@ async fn a_key_that_could_not_be_ended_dies_with_its_user() {
 
     let response = mount.contain("contain/x", json!({})).await;
 
-    assert_eq!(response.data["keys_ended"], 1);
+    assert_eq!(response.data["keys_ended"], 2);
     let status = mount.wait_for(id(&response)).await;
     assert_eq!(status["users_removed"], 2);
     assert!(held.iter().all(|lease| !mount.accepts(lease)));

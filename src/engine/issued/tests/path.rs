@@ -62,7 +62,7 @@ async fn users_are_listed_in_pages_that_tell_what_is_known_of_each() {
 
     let all = list(&mount, json!({})).await;
     assert_eq!(all["keys"], json!(users));
-    assert_eq!(all.get("key_info"), None);
+    assert_eq!(all["key_info"].as_object().unwrap().len(), 5);
 
     let page = list(&mount, json!({"after": users[1], "limit": 2})).await;
     assert_eq!(page["keys"], json!(users[2..4]));
@@ -71,6 +71,22 @@ async fn users_are_listed_in_pages_that_tell_what_is_known_of_each() {
 
     let end = list(&mount, json!({"after": users[4], "limit": "2"})).await;
     assert_eq!(end, json!({}));
+}
+
+#[tokio::test]
+async fn of_very_many_only_the_names_are_listed() {
+    let mount = mount().await;
+    for _ in 0..101 {
+        mount.generate("creds/x").await;
+    }
+
+    for limit in [Value::Null, json!(0), json!(-1), json!(101)] {
+        let all = list(&mount, json!({"limit": limit})).await;
+        assert_eq!(all["keys"].as_array().unwrap().len(), 101, "{limit}");
+        assert_eq!(all.get("key_info"), None, "{limit}");
+    }
+    let page = list(&mount, json!({"limit": 100})).await;
+    assert_eq!(page["key_info"].as_object().unwrap().len(), 100);
 }
 
 #[tokio::test]
@@ -105,13 +121,66 @@ async fn what_aws_does_not_end_now_is_ended_at_the_next_tick() {
     let error = mount.write_error(&path, json!({})).await.to_string();
 
     assert!(
-        error.starts_with("not revoked yet, and tried again each minute: "),
+        error.starts_with(
+            "not revoked yet, and the access key may still work: it is tried again each minute: "
+        ),
         "{error}"
     );
     assert!(error.contains("iam:DeleteAccessKey"), "{error}");
     mount.aws().heal();
     mount.pass(1).await;
     assert!(!works(&mount, &lease));
+    assert_eq!(mount.wal(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_dies_even_where_keys_may_not_be_listed_and_the_user_not_be_removed() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    for denied in ["iam:GetUser", "iam:ListAccessKeys", "iam:DeleteUser"] {
+        mount.aws().deny(denied);
+    }
+
+    let path = revoke(lease.text("access_key"));
+    let error = mount.write_error(&path, json!({})).await.to_string();
+
+    assert!(!works(&mount, &lease));
+    assert!(
+        error.starts_with(
+            "the access key is dead, but its IAM user is not removed yet, and tried again each minute: "
+        ),
+        "{error}"
+    );
+    assert!(error.contains("grant iam:DeleteUser"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_may_not_be_listed_is_ended_at_a_later_try_all_the_same() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    mount.aws().deny("iam:DeleteAccessKey");
+    mount
+        .write_error(&revoke(lease.text("username")), json!({}))
+        .await;
+    mount.aws().heal();
+    mount.aws().deny("iam:ListAccessKeys");
+
+    mount.pass(1).await;
+
+    assert!(!works(&mount, &lease));
+    mount.assert_nothing_left();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_a_young_user_that_was_ended_by_name_is_revoked_without_waiting() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    revoked(&mount, lease.text("username")).await;
+    let before = tokio::time::Instant::now();
+
+    mount.revoke(&lease).await.unwrap();
+
+    assert_eq!(before.elapsed(), std::time::Duration::ZERO);
     assert_eq!(mount.wal(), Vec::<String>::new());
 }
 
@@ -144,6 +213,10 @@ async fn who_is_not_in_the_register_cannot_be_revoked() {
         let error = mount.write_error(&revoke(name), json!({})).await;
 
         assert!(matches!(&error, Error::Invalid(_)), "{error:?}");
+        assert!(
+            error.to_string().contains("it has ended already"),
+            "{error}"
+        );
         assert!(error.to_string().contains("list issued/"), "{error}");
     }
     assert!(mount.aws().user("jane").is_some());
