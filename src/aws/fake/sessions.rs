@@ -239,13 +239,13 @@ impl World {
         asked: Asked,
     ) -> SessionCredentials {
         caller.session = Some(SessionTerms {
-            issued_at: self.now(),
+            issued_at: self.aws_time(),
             policy: asked.policy.clone(),
         });
         let access_key_id = AccessKeyId::from_aws(self.next_id("ASIA", 16));
         let secret_access_key = self.next_secret(40);
         let session_token = self.next_secret(120);
-        let expiration: OffsetDateTime = self.now() + duration;
+        let expiration: OffsetDateTime = self.aws_time() + duration;
         let credentials = SessionCredentials {
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone().into(),

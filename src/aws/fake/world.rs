@@ -189,7 +189,7 @@ impl World {
             .as_ref()
             .map(ExposeSecret::expose_secret);
         if let Some(session) = self.sessions.get(id) {
-            return session.authenticate(secret, token, self.now(), service);
+            return session.authenticate(secret, token, self.aws_time(), service);
         }
         let (caller, key) = self
             .accounts

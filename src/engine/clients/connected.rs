@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use time::OffsetDateTime;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -60,6 +61,12 @@ impl Connected {
             identity = self.caller.get_or_ask(ask) => identity.ok(),
             () = caller.gone() => None,
         }
+    }
+
+    /// What AWS's clock shows, asked anew; `None` where it does not tell.
+    pub(crate) async fn aws_time(&self, caller: &Caller) -> Option<OffsetDateTime> {
+        let sts = self.sts.choose(caller).await.ok()?.beginning();
+        sts.get_caller_identity().await.ok()?.aws_time
     }
 
     /// What each STS of the configuration answers when it is asked who we are, the first wish first.

@@ -176,7 +176,11 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
         let mut records = stream::iter(names.clone())
             .map(|name| async move {
                 let found = Found::named(storage, &name).await;
-                found.map(|found| Some((name, found?)))
+                match found {
+                    // One that cannot be read hides no other.
+                    Err(StorageError::Decode { .. }) => Ok(None),
+                    found => found.map(|found| Some((name, found?))),
+                }
             })
             .buffer_unordered(READS_AT_A_TIME);
         while let Some(record) = records.next().await {
@@ -202,7 +206,10 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
     let name = data.value(&NAME);
     let (user, record) = match find(storage, &request.caller, &name).await? {
         Some(Found::User(user, record)) => (user, *record),
-        Some(Found::Session(session)) => return end(engine, &request, &session).await,
+        Some(Found::Session(session)) => {
+            let ended = end(engine, &request, &session).await;
+            return ended.inspect_err(|error| engine.counters.failed(Failed::Revoke, error));
+        }
         None => {
             return Err(Error::invalid(format!(
                 "no IAM user that this mount made for a lease has the name or the access key {name:?}, nor is it the access key of a session that can be ended: list issued/ for those that live (a session of a role without revocable_sessions is not among them and ends by itself)"
@@ -236,9 +243,14 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
 
 async fn end(engine: &Engine, request: &Request, session: &IssuedSession) -> Answer {
     let storage = &*request.storage;
-    sessions::end(engine, storage, &request.caller, session)
-        .await
-        .map_err(|error| error.context("not ended yet, and tried again each minute"))?;
+    if let Err(error) = sessions::end(engine, storage, &request.caller, session).await {
+        let context = if sessions::is_being_ended(storage, session).await {
+            "not ended yet, and tried again each minute"
+        } else {
+            "not ended, and not written down either: ask again"
+        };
+        return Err(error.context(context));
+    }
     let mut response = Response::data(session.shown());
     response.warnings.push(roles::ENDING_TAKES_TIME.to_owned());
     Ok(Some(response))

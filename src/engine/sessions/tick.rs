@@ -14,6 +14,7 @@ use super::{Holder, IssuedSession};
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::counters::Failed;
 use crate::logical::{Error, Storage};
 
 /// How long after a change AWS's policy is looked at again, in seconds: no request of a node that was
@@ -88,13 +89,12 @@ pub(in crate::engine) async fn tick(
 /// Lists all names when it is time.
 async fn list(engine: &Engine, storage: &dyn Storage) -> Result<(), Error> {
     let uptime = engine.clock.uptime();
-    if engine
-        .sessions
-        .schedule()
-        .list_at
-        .is_some_and(|time| uptime < time)
     {
-        return Ok(());
+        let schedule = engine.sessions.schedule();
+        // Else the names that come last to be read would never be.
+        if schedule.list_at.is_some_and(|time| uptime < time) || !schedule.unread.is_empty() {
+            return Ok(());
+        }
     }
     let denials = storage.list(DENIALS).await?;
     let records = storage.list(RECORDS).await?;
@@ -148,7 +148,12 @@ async fn settle(
     let now = engine.clock.now().unix_timestamp();
     let (next, failure) = match compare(engine, storage, caller, id).await {
         Ok(next) => (next, Ok(())),
-        Err(failure) => (Some(now + failure.again), Err(failure.error)),
+        Err(failure) => {
+            if failure.again == AGAIN {
+                engine.counters.failed(Failed::Revoke, &failure.error);
+            }
+            (Some(now + failure.again), Err(failure.error))
+        }
     };
     engine.sessions.schedule().looked_at(id, next);
     failure
@@ -190,7 +195,7 @@ async fn compare(
         holder: &holder,
         id,
     };
-    let written = write(&work, &mut denials, false).await;
+    let written = write(&work, &mut denials).await;
     let written = written.map_err(|error| Failure {
         error,
         // Where nothing that lives is waited for, an account that is left need not be told of each
