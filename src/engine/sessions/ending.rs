@@ -83,7 +83,9 @@ pub(in crate::engine) async fn end(
 ) -> Result<(), Error> {
     if !session.has_ended(engine.clock.now()) {
         let holder = Holder::of(&session.holder)?;
-        let role = roles::load(engine, storage, &RoleName::named(&session.role)).await?;
+        // One that cannot be read must not keep the session alive.
+        let role = roles::load(engine, storage, &RoleName::named(&session.role)).await;
+        let role = role.ok().flatten();
         let what = What::Session {
             denied: session
                 .denied(role.map_or(session.revoke_older, |role| role.revoke_older_sessions)),

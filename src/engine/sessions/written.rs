@@ -108,7 +108,15 @@ pub(super) async fn write(work: &Work<'_>, denials: &mut Denials) -> Result<Writ
         };
         let change = match changed {
             Ok(change) => change,
-            Err(error) if error.kind() == ErrorKind::NotFound => Change::NobodyThere,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if clients.account(work.caller).await.is_none() {
+                    return Err(Error::internal(format!(
+                        "error ending sessions of {}: {error}, and AWS does not tell at the moment which account it was asked about (sts:GetCallerIdentity), so that need not mean that it is gone",
+                        holder.arn()
+                    )));
+                }
+                Change::NobodyThere
+            }
             Err(error) if error.kind() == ErrorKind::LimitExceeded && measured.is_none() => {
                 measured = Some(measure(&iam, holder, &name, &present, denials).await?);
                 continue;

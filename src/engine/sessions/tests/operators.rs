@@ -150,3 +150,35 @@ async fn records_that_come_last_are_read_too_where_the_timer_is_slow() {
 
     assert_eq!(mount.storage().text("sessions/A"), None);
 }
+
+#[tokio::test]
+async fn a_role_of_ours_that_cannot_be_read_keeps_no_session_alive() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    mount.store_elsewhere("role/x", "no JSON").await;
+
+    mount.revoke(&lease).await.unwrap();
+
+    assert!(!works(&mount, &lease));
+}
+
+#[tokio::test]
+async fn where_nobody_tells_which_account_is_asked_a_missing_aws_role_ends_nothing() {
+    let mut mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    mount
+        .aws()
+        .set_default_credentials(&mount.aws().admin_key());
+    let config = json!({"access_key": "", "secret_key": ""});
+    mount.write("config/root", config).await;
+    mount.restart().await;
+    mount.aws().remove_role("deploy");
+    mount.aws().deny("sts:GetCallerIdentity");
+
+    let error = mount.revoke(&lease).await.unwrap_err().to_string();
+
+    assert!(error.contains("which account"), "{error}");
+    mount.aws().heal();
+    mount.restart().await;
+    mount.revoke(&lease).await.unwrap();
+}
