@@ -190,6 +190,11 @@ impl TestMount {
         &self.clock
     }
 
+    /// The same, for what outlives this borrow.
+    pub(super) fn shared_clock(&self) -> Arc<ManualClock> {
+        Arc::clone(&self.clock)
+    }
+
     /// The engine itself, to run requests beside one another.
     pub(super) fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.backend)

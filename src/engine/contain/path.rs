@@ -17,7 +17,7 @@ use crate::engine::roles::{self, RoleName};
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
-use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage};
+use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage, StorageError};
 
 const DRY_RUN: Field<bool> = Field::new(
     "dry_run",
@@ -245,9 +245,13 @@ async fn contain(
         return Ok(Some(response));
     }
     // Before anything else: nothing more comes out. A node that may not write hands all of it over.
-    if !disable_all(engine, request, &roles).await? {
+    let disabled = disable_all(engine, request, &roles).await?;
+    warnings.extend(disabled.unreadable);
+    if !disabled.any {
         warnings.push(no_such_role(&work.role));
     }
+    // What was handed out until now was handed out before.
+    work.began_at = engine.clock.now().unix_timestamp();
     warnings.extend(of_sessions(engine, storage, &roles).await?);
     if let Err(error) = Work::forget_old(storage).await {
         tracing::warn!(%error, "containments that have ended could not be forgotten");
@@ -274,7 +278,7 @@ async fn contain(
 
 fn no_such_role(role: &str) -> String {
     format!(
-        "there is no role {role:?}: if it was deleted, its users end nevertheless; if not, look at the name"
+        "there is no role {role:?}: if it was deleted, its users and the sessions in the register end nevertheless; if not, look at the name"
     )
 }
 
@@ -285,27 +289,51 @@ async fn any_stored(
     roles: &[RoleName],
 ) -> Result<bool, Error> {
     for name in roles {
-        if roles::load(engine, storage, name).await?.is_some() {
-            return Ok(true);
+        match roles::load(engine, storage, name).await {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(StorageError::Decode { .. }) => return Ok(true),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(roles.is_empty())
 }
 
-/// Disables these roles; answers whether there is any of them.
+/// What became of the roles.
+struct Disabled {
+    /// Whether there is any of them.
+    any: bool,
+    /// What is to be said of those that cannot be read.
+    unreadable: Vec<String>,
+}
+
+/// Disables these roles. One that cannot be read gives nothing either, and must not hold up the others.
 async fn disable_all(
     engine: &Engine,
     request: &Request,
     roles: &[RoleName],
-) -> Result<bool, Error> {
+) -> Result<Disabled, Error> {
     let storage = &*request.storage;
-    let mut disabled = stream::iter(0..roles.len())
-        .map(|at| roles::disable(engine, storage, &roles[at]))
+    let mut outcomes = stream::iter(0..roles.len())
+        .map(|at| async move { (at, roles::disable(engine, storage, &roles[at]).await) })
         .buffer_unordered(ROLES_AT_A_TIME);
-    let mut any = roles.is_empty();
+    let mut disabled = Disabled {
+        any: roles.is_empty(),
+        unreadable: Vec::new(),
+    };
     let mut done = 0;
-    while let Some(there) = disabled.next().await {
-        any |= there.map_err(|error| Error::from(error).context("error disabling the role"))?;
+    while let Some((at, outcome)) = outcomes.next().await {
+        disabled.any |= match outcome {
+            Err(error @ StorageError::Decode { .. }) => {
+                disabled.unreadable.push(format!(
+                    "role {:?} cannot be read, so it gives nothing, and its sessions end only as far as they are in the register: {error}",
+                    roles[at].as_str()
+                ));
+                true
+            }
+            outcome => {
+                outcome.map_err(|error| Error::from(error).context("error disabling the role"))?
+            }
+        };
         done += 1;
         if done < roles.len() && Instant::now() >= request.caller.begin_by() {
             return Err(Error::internal(format!(
@@ -314,7 +342,7 @@ async fn disable_all(
             )));
         }
     }
-    Ok(any)
+    Ok(disabled)
 }
 
 /// What becomes of the sessions of these roles, in one sentence for a role or one for all.
@@ -325,7 +353,11 @@ async fn of_sessions(
 ) -> Result<Option<String>, Error> {
     let mut giving = Vec::new();
     for name in roles {
-        if let Some(role) = roles::load(engine, storage, name).await? {
+        let role = match roles::load(engine, storage, name).await {
+            Err(StorageError::Decode { .. }) => None,
+            role => role?,
+        };
+        if let Some(role) = role {
             let sentences = outlook(name, &role);
             if !sentences.is_empty() {
                 giving.push(sentences.join("; "));
@@ -362,7 +394,7 @@ async fn dry_run(storage: &dyn Storage, request: &Request, work: &Work) -> Resul
         ),
     ]));
     if !found.whole {
-        let warning = "the register could not be read to its end in the time for this request: there may be more users and sessions";
+        let warning = "the register could not be read whole, or not in the time for this request: there may be more users and sessions";
         response.warnings.push(warning.to_owned());
     }
     Ok(response)

@@ -2,100 +2,170 @@
 
 use std::collections::BTreeSet;
 
-use time::OffsetDateTime;
+use futures_util::{StreamExt, stream};
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+use tokio::time::Instant;
 
-use crate::aws::Arn;
 use crate::caller::Caller;
 use crate::engine::Engine;
+use crate::engine::clients::Connected;
+use crate::engine::counters::Failed;
 use crate::engine::roles::{CredentialType, RoleName, RoleRecord};
-use crate::engine::sessions;
+use crate::engine::sessions::{self, IssuedSession};
 use crate::go_duration::GoDuration;
-use crate::logical::{Error, Storage};
+use crate::logical::{Error, Storage, StorageError};
 
-/// What became of sessions.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+/// How far AWS's clock may be ahead of ours where it does not tell.
+const CLOCK_TOLERANCE: Duration = Duration::MINUTE;
+
+/// How many records are read before it is seen whether there is time for more, and how many at once.
+const PAGE: usize = 500;
+const READS_AT_A_TIME: usize = 32;
+
+/// The end of sessions that were opened until some moment, holder by holder.
+pub(super) struct Sessions<'a> {
+    engine: &'a Engine,
+    storage: &'a dyn Storage,
+    caller: &'a Caller,
+    /// By our clock.
+    until: OffsetDateTime,
+    /// By AWS's clock, once that was asked.
+    aws_until: Option<OffsetDateTime>,
+    /// Many roles of ours may lead to one of AWS.
+    done: BTreeSet<String>,
     /// What is to be known, a sentence for each AWS role or kind of session.
     pub(super) sentences: Vec<String>,
     /// Whether something has to be tried again.
     pub(super) failed: bool,
 }
 
-/// What AWS's clock showed at a time of ours, as far as AWS says: it compares the time at which a session
-/// was issued, which is by that clock.
-pub(super) async fn by_aws_clock(
-    engine: &Engine,
-    storage: &dyn Storage,
-    caller: &Caller,
-    time: OffsetDateTime,
-) -> Result<OffsetDateTime, Error> {
-    /// AWS tells whole seconds.
-    const TOLD_TO: time::Duration = time::Duration::SECOND;
-    let clients = engine.clients.get(storage).await?;
-    let caller = caller.committed();
-    let ahead = clients.clock_ahead(&*engine.clock, &caller).await;
-    Ok(ahead.map_or(time, |ahead| time + ahead + TOLD_TO))
-}
-
-/// Ends all sessions of this role that were issued before then, as far as AWS has a way to; of AWS roles
-/// that are in `done` they are ended already.
-pub(super) async fn end_issued_before(
-    engine: &Engine,
-    storage: &dyn Storage,
-    caller: &Caller,
-    (name, role): (&RoleName, &RoleRecord),
-    before: OffsetDateTime,
-    done: &mut BTreeSet<String>,
-) -> Result<Told, Error> {
-    let mut told = Told::default();
-    let kinds = role.types();
-    let mut holders: Vec<Result<Arn, String>> = Vec::new();
-    if kinds.contains(&CredentialType::AssumedRole) {
-        let arns = role.role_arns().iter();
-        holders.extend(arns.map(|arn| Arn::new(arn).map_err(|error| format!("{arn}: {error}"))));
-    }
-    if kinds.contains(&CredentialType::FederationToken) {
-        let clients = engine.clients.get(storage).await?;
-        let user = clients.caller(caller).await.map(|identity| identity.arn);
-        holders.push(user.ok_or_else(|| {
-            "the engine's own user: AWS does not tell at the moment who that is".to_owned()
-        }));
-    }
-    let time = before.format(&Rfc3339).unwrap_or_default();
-    for holder in holders {
-        // Many roles of ours may lead to one of AWS.
-        if let Ok(arn) = &holder
-            && !done.insert(arn.to_string())
-        {
-            continue;
+impl<'a> Sessions<'a> {
+    pub(super) fn until(
+        engine: &'a Engine,
+        storage: &'a dyn Storage,
+        caller: &'a Caller,
+        until: OffsetDateTime,
+    ) -> Self {
+        Self {
+            engine,
+            storage,
+            caller,
+            until,
+            aws_until: None,
+            done: BTreeSet::new(),
+            sentences: Vec::new(),
+            failed: false,
         }
-        let (whose, ended) = match holder {
-            Ok(arn) => {
-                let ended =
-                    sessions::end_all_issued_before(engine, storage, caller, &arn, before).await;
-                (arn.to_string(), ended.map_err(|error| error.to_string()))
-            }
-            Err(reason) => (name.to_string(), Err(reason)),
-        };
-        told.sentences.push(match ended {
-            Ok(()) => format!(
-                "sessions of {whose} that were opened until {time}, whoever opened them, are denied everything from now on: AWS takes some seconds, at times longer"
-            ),
-            Err(error) => {
-                told.failed = true;
-                format!("sessions of {whose} are not ended yet, and it is tried again: {error}")
-            }
-        });
     }
-    told.sentences.extend(living_on(name, role));
-    Ok(told)
-}
 
-/// Whether the role gives sessions that a time of issue ends.
-pub(super) fn end_by_time(role: &RoleRecord) -> bool {
-    let kinds = role.types();
-    kinds.contains(&CredentialType::AssumedRole) || kinds.contains(&CredentialType::FederationToken)
+    /// Ends all sessions of this role, as far as AWS has a way to.
+    pub(super) async fn end_those_of(
+        &mut self,
+        clients: &Connected,
+        name: &RoleName,
+        role: &RoleRecord,
+    ) -> Result<(), Error> {
+        let kinds = role.types();
+        if kinds.contains(&CredentialType::AssumedRole) {
+            for arn in role.role_arns() {
+                self.end(clients, arn).await;
+            }
+        }
+        if kinds.contains(&CredentialType::FederationToken) {
+            match clients.caller(self.caller).await {
+                Some(identity) => self.end(clients, identity.arn.as_str()).await,
+                None => self.not_ended(
+                    name.as_str(),
+                    "the engine's own user: AWS does not tell at the moment who that is",
+                ),
+            }
+        }
+        self.sentences.extend(living_on(name, role));
+        Ok(())
+    }
+
+    /// Ends the sessions of whomever else the register has sessions of: a role may have been deleted,
+    /// or lead elsewhere by now.
+    pub(super) async fn end_registered(
+        &mut self,
+        clients: &Connected,
+        is_about: impl Fn(&str) -> bool,
+        in_time: Instant,
+    ) -> Result<(), Error> {
+        let storage = self.storage;
+        let names = storage.list(sessions::PREFIX).await?;
+        for page in names.chunks(PAGE) {
+            if Instant::now() >= in_time {
+                let whose = "deleted and changed roles";
+                self.not_ended(whose, "there was no time to read the whole register");
+                break;
+            }
+            let records: Vec<_> = stream::iter(0..page.len())
+                .map(|at| async move { IssuedSession::named(storage, &page[at]).await })
+                .buffered(READS_AT_A_TIME)
+                .collect()
+                .await;
+            for record in records {
+                let session = match record {
+                    Ok(Some(session)) => session,
+                    Ok(None) | Err(StorageError::Decode { .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                if is_about(&session.role)
+                    && !session.is_over(self.engine.clock.now())
+                    && session.was_issued_until(self.by_aws(clients).await)
+                {
+                    self.end(clients, session.holder()).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends those of an AWS role, or federation tokens of a user.
+    async fn end(&mut self, clients: &Connected, holder: &str) {
+        if !self.done.insert(holder.to_owned()) {
+            return;
+        }
+        let until = self.by_aws(clients).await;
+        let (engine, storage) = (self.engine, self.storage);
+        let ended =
+            sessions::end_all_issued_before(engine, storage, self.caller, holder, until).await;
+        match ended {
+            Ok(()) => {
+                let time = until.format(&Rfc3339).unwrap_or_default();
+                self.sentences.push(format!(
+                    "sessions of {holder} that were opened until {time}, whoever opened them, are denied everything from now on: AWS takes some seconds, at times longer"
+                ));
+            }
+            Err(error) => {
+                self.engine.counters.failed(Failed::Revoke, &error);
+                self.not_ended(holder, &error.to_string());
+            }
+        }
+    }
+
+    fn not_ended(&mut self, whose: &str, reason: &str) {
+        self.failed = true;
+        self.sentences.push(format!(
+            "sessions of {whose} are not ended yet, and it is tried again: {reason}"
+        ));
+    }
+
+    /// The moment by AWS's clock, or a little later: the youngest session must not be spared, nor one of
+    /// whoever comes back be ended.
+    async fn by_aws(&mut self, clients: &Connected) -> OffsetDateTime {
+        // AWS tells whole seconds.
+        const ROUNDING: Duration = Duration::SECOND;
+        if let Some(until) = self.aws_until {
+            return until;
+        }
+        let caller = self.caller.committed();
+        let ahead = clients.clock_ahead(&*self.engine.clock, &caller).await;
+        let ahead = ahead.map_or(CLOCK_TOLERANCE, |ahead| ahead + ROUNDING);
+        *self.aws_until.insert(self.until + ahead)
+    }
 }
 
 /// What will become of them, without doing anything.

@@ -1,12 +1,12 @@
 //! How a containment is done: page by page through the register, each page stored when it is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
 use time::Duration;
 use tokio::time::Instant;
 
-use super::sessions::{by_aws_clock, end_by_time, end_issued_before};
+use super::sessions::Sessions;
 use super::work::{LEFT, Step, Work};
 use crate::aws::UserName;
 use crate::aws::limit::{Class, LimitedIam};
@@ -18,7 +18,7 @@ use crate::engine::issued::{self, IssuedUser};
 use crate::engine::roles;
 use crate::engine::sessions::{self, IssuedSession};
 use crate::engine::stored::unix;
-use crate::logical::{Error, Storage};
+use crate::logical::{Error, Storage, StorageError};
 
 /// How many records are read before it is stored how far the work is.
 const PAGE: usize = 500;
@@ -79,7 +79,7 @@ pub(super) async fn go_on(
                 work.store(storage, id).await?;
             }
             Step::Sessions => {
-                end_sessions(engine, storage, caller, work).await?;
+                run.end_sessions(caller, work).await?;
                 has_ended_sessions = true;
                 work.go_to(Step::Users);
                 work.store(storage, id).await?;
@@ -103,7 +103,7 @@ pub(super) async fn go_on(
                     break;
                 }
                 if work.has_sessions_left(engine.clock.now()) && !has_ended_sessions {
-                    end_sessions(engine, storage, caller, work).await?;
+                    run.end_sessions(caller, work).await?;
                     has_ended_sessions = true;
                 }
                 if work.has_sessions_left(engine.clock.now()) {
@@ -297,6 +297,37 @@ impl Run<'_> {
         work.store(self.storage, self.id).await
     }
 
+    /// Ends the sessions that the work is about. What AWS refuses does not hold up the rest.
+    async fn end_sessions(&self, caller: &Caller, work: &mut Work) -> Result<(), Error> {
+        let (engine, storage) = (self.engine, self.storage);
+        work.sessions.clear();
+        work.sessions_left = false;
+        let mut sessions = Sessions::until(engine, storage, caller, unix(work.began_at));
+        for name in roles::names(storage).await? {
+            if !work.is_about(name.as_str()) {
+                continue;
+            }
+            let role = match roles::load(engine, storage, &name).await {
+                Err(StorageError::Decode { .. }) => None,
+                role => role?,
+            };
+            if let Some(role) = role {
+                sessions.end_those_of(self.clients, &name, &role).await?;
+            }
+        }
+        let of_role = |role: &str| work.is_about(role);
+        sessions
+            .end_registered(self.clients, of_role, self.until)
+            .await?;
+        work.sessions_left = sessions.failed;
+        for sentence in sessions.sentences {
+            if work.sessions.len() < SENTENCES && !work.sessions.contains(&sentence) {
+                work.sessions.push(sentence);
+            }
+        }
+        Ok(())
+    }
+
     async fn finish(&self, work: &mut Work) -> Result<(), Error> {
         work.go_to(Step::Ended);
         // Whoever was found is gone by now, also who was ended by a lease or by name meanwhile.
@@ -319,44 +350,6 @@ impl Run<'_> {
 fn is_about(work: &Work, record: &IssuedUser) -> bool {
     let began = unix(work.began_at) + CLOCK_TOLERANCE;
     work.is_about(&record.role) && record.issued_at() <= began
-}
-
-/// Ends the sessions of all roles that the work is about. What AWS refuses does not hold up the rest.
-async fn end_sessions(
-    engine: &Engine,
-    storage: &dyn Storage,
-    caller: &Caller,
-    work: &mut Work,
-) -> Result<(), Error> {
-    work.sessions.clear();
-    work.sessions_left = false;
-    let mut before = None;
-    let mut done = BTreeSet::new();
-    for name in roles::names(storage).await? {
-        if !work.is_about(name.as_str()) {
-            continue;
-        }
-        let Some(role) = roles::load(engine, storage, &name).await? else {
-            continue;
-        };
-        let of = (&name, &*role);
-        let began = unix(work.began_at);
-        let before = match before {
-            Some(before) => before,
-            None if end_by_time(&role) => {
-                *before.insert(by_aws_clock(engine, storage, caller, began).await?)
-            }
-            None => began,
-        };
-        let told = end_issued_before(engine, storage, caller, of, before, &mut done).await?;
-        work.sessions_left |= told.failed;
-        for sentence in told.sentences {
-            if work.sessions.len() < SENTENCES && !work.sessions.contains(&sentence) {
-                work.sessions.push(sentence);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What a containment would find: how many users, some of their names, how many sessions that are
@@ -397,8 +390,15 @@ pub(super) async fn look(
             .map(|at| async move { IssuedUser::named(storage, &page[at]).await })
             .buffered(READS_AT_A_TIME);
         while let Some(record) = records.next().await {
-            let Some((user, record)) = record? else {
-                continue;
+            let (user, record) = match record {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                // One that cannot be read hides no other.
+                Err(error) => {
+                    tracing::warn!(%error, "record of an IAM user cannot be read");
+                    found.whole = false;
+                    continue;
+                }
             };
             if !is_about(work, &record) {
                 continue;

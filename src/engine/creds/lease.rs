@@ -152,31 +152,30 @@ async fn renew(engine: Arc<Engine>, request: Request, mut secret: Secret) -> Ans
 }
 
 async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer {
+    let answer = revoke_uncounted(&engine, &request, &secret).await;
+    if let Err(error) = &answer {
+        engine.counters.failed(Failed::Revoke, error);
+    }
+    answer
+}
+
+async fn revoke_uncounted(engine: &Engine, request: &Request, secret: &Secret) -> Answer {
+    let storage = &*request.storage;
     if let Some(session) = IssuedSession::of_lease(&secret.internal_data)? {
-        let storage = &*request.storage;
-        sessions::end(
-            &engine,
-            storage,
-            &request.caller,
-            &session,
-            RevokedBy::Lease,
-        )
-        .await?;
+        let caller = &request.caller;
+        sessions::end(engine, storage, caller, &session, RevokedBy::Lease).await?;
         return Ok(None);
     }
-    let Some(ending) = Ending::of(&engine, &request, &secret).await? else {
+    let Some(ending) = Ending::of(engine, request, secret).await? else {
         return Ok(None);
     };
     let mut waits = CONFIRMATIONS.iter();
     let begun = ending.begun(secret.lease.issue_time, engine.clock.now());
     loop {
-        let removal = ending
-            .remove()
-            .await
-            .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))?;
+        let removal = ending.remove().await?;
         if removal.is_certain(begun, engine.clock.now()) {
             tracing::debug!(user = %ending.user, ?removal, "IAM user of the revoked lease is gone");
-            ending.forget(&engine, &*request.storage).await;
+            ending.forget(engine, storage).await;
             engine.counters.revoked(RevokedBy::Lease);
             return Ok(None);
         }
@@ -193,7 +192,7 @@ async fn revoke(engine: Arc<Engine>, request: Request, secret: Secret) -> Answer
         }
     }
     // The host may forget the lease, since the entry remembers the user.
-    condemn(&engine, &*request.storage, &ending.user, &ending.record).await?;
+    condemn(engine, storage, &ending.user, &ending.record).await?;
     engine.counters.revoked(RevokedBy::Lease);
     tracing::info!(user = %ending.user, "AWS does not know the young IAM user of the revoked lease, and is asked again");
     Ok(None)

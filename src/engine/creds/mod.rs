@@ -236,8 +236,8 @@ async fn generate_uncounted(engine: &Engine, request: Request, data: FieldData) 
     Ok(Some(response))
 }
 
-/// Refuses to hand out what was made while the role was disabled: whoever contains it then ends all
-/// that was handed out before.
+/// Refuses to hand out what was made while the role was disabled or deleted: whoever contains it then
+/// ends all that was handed out before.
 async fn must_be_enabled(
     engine: &Engine,
     storage: &dyn Storage,
@@ -245,7 +245,11 @@ async fn must_be_enabled(
 ) -> Result<(), Error> {
     match roles::load(engine, storage, name).await? {
         Some(role) if role.disabled => Err(disabled(name)),
-        _ => Ok(()),
+        Some(_) => Ok(()),
+        None => Err(Error::invalid(format!(
+            "role {:?} was deleted while its credentials were being made, so they are not handed out",
+            name.as_str()
+        ))),
     }
 }
 

@@ -180,7 +180,11 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
         let mut records = stream::iter(names.clone())
             .map(|name| async move {
                 let found = Found::named(storage, &name).await;
-                found.map(|found| Some((name, found?)))
+                match found {
+                    // One that cannot be read hides no other.
+                    Err(StorageError::Decode { .. }) => Ok(None),
+                    found => found.map(|found| Some((name, found?))),
+                }
             })
             .buffer_unordered(READS_AT_A_TIME);
         while let Some(record) = records.next().await {
@@ -206,7 +210,10 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
     let name = data.value(&NAME);
     let (user, record) = match find(storage, &request.caller, &name).await? {
         Some(Found::User(user, record)) => (user, *record),
-        Some(Found::Session(session)) => return end(engine, &request, &session).await,
+        Some(Found::Session(session)) => {
+            let ended = end(engine, &request, &session).await;
+            return ended.inspect_err(|error| engine.counters.failed(Failed::Revoke, error));
+        }
         None => {
             return Err(Error::invalid(format!(
                 "issued/ has neither an IAM user with the name or the access key {name:?} nor a session with that access key: it has ended already, or was not given for a lease of this mount, or by a role without revocable_sessions, whose sessions contain/<role> ends all at once; list issued/ for those that live, and a static role's key is rotated by static-roles/<name>/rotate"
@@ -247,9 +254,15 @@ async fn revoke(engine: Arc<Engine>, request: Request, data: FieldData) -> Answe
 
 async fn end(engine: &Engine, request: &Request, session: &IssuedSession) -> Answer {
     let storage = &*request.storage;
-    sessions::end(engine, storage, &request.caller, session, RevokedBy::Name)
-        .await
-        .map_err(|error| error.context("not ended yet, and tried again each minute"))?;
+    let ended = sessions::end(engine, storage, &request.caller, session, RevokedBy::Name).await;
+    if let Err(error) = ended {
+        let context = if sessions::is_being_ended(storage, session).await {
+            "not ended yet, and tried again each minute"
+        } else {
+            "not ended, and not written down either: ask again"
+        };
+        return Err(error.context(context));
+    }
     let mut response = Response::data(session.shown());
     response.warnings.push(roles::ENDING_TAKES_TIME.to_owned());
     Ok(Some(response))

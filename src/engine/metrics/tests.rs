@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::aws::fake::{FakeRole, Fault};
 use crate::engine::testing::{READ_ONLY, TestMount};
-use crate::logical::testing::StaticSystemView;
+use crate::logical::testing::{StaticSystemView, StorageFault};
 use crate::logical::{Error, Operation, ReplicationState};
 
 const DASHBOARD: &str = include_str!("../../../docs/monitoring/grafana-dashboard.json");
@@ -97,7 +97,7 @@ async fn what_is_issued_revoked_and_refused_is_counted_by_role_and_reason() {
 }
 
 #[tokio::test]
-async fn sessions_that_were_ended_and_those_that_aws_refuses_to_end_are_counted() {
+async fn sessions_that_were_ended_are_counted_by_what_ended_them() {
     let mount = mount().await;
     mount.aws().add_role("deploy", FakeRole::default());
     mount
@@ -114,14 +114,7 @@ async fn sessions_that_were_ended_and_those_that_aws_refuses_to_end_are_counted(
         mount.generate("creds/s").await,
         mount.generate("creds/s").await,
     ];
-    mount.aws().deny("iam:PutRolePolicy");
-    mount.revoke(&by_lease).await.unwrap_err();
     let path = format!("issued/{}/revoke", by_name.text("access_key"));
-    mount.write_error(&path, json!({})).await;
-    let failed = format!("{PREFIX}failures_total{{action=\"revoke\",kind=\"internal\"}}");
-    assert_eq!(figure(&scrape(&mount).await, &failed), Some(2));
-
-    mount.aws().heal();
     mount.revoke(&by_lease).await.unwrap();
     mount.write(&path, json!({})).await;
 
@@ -130,6 +123,48 @@ async fn sessions_that_were_ended_and_those_that_aws_refuses_to_end_are_counted(
         let name = format!("{PREFIX}sessions_revoked_total{{by=\"{by}\"}}");
         assert_eq!(figure(&text, &name), Some(1), "{text}");
     }
+}
+
+#[tokio::test]
+async fn every_revocation_that_fails_is_counted_for_whoever_must_be_woken() {
+    let mount = mount().await;
+    let role = json!({
+        "credential_type": "assumed_role",
+        "role_arns": mount.aws().add_role("deploy", FakeRole::default()).as_str(),
+        "revocable_sessions": true,
+    });
+    mount.write("roles/s", role).await;
+    let [by_lease, by_name] = [
+        mount.generate("creds/s").await,
+        mount.generate("creds/s").await,
+    ];
+    let user = mount.generate("creds/x").await;
+    let count = async || {
+        let text = scrape(&mount).await;
+        let name = format!(r#"{PREFIX}failures_total{{action="revoke",kind="internal"}}"#);
+        figure(&text, &name).unwrap_or_default()
+    };
+    mount.aws().deny("iam:PutRolePolicy");
+
+    mount.revoke(&by_lease).await.unwrap_err();
+    assert_eq!(count().await, 1);
+    let path = format!("issued/{}/revoke", by_name.text("access_key"));
+    mount.write_error(&path, json!({})).await;
+    assert_eq!(count().await, 2);
+    mount.clock().advance(Duration::from_mins(2));
+    mount.roll_back().await.unwrap_err();
+    assert_eq!(
+        count().await,
+        3,
+        "nobody else waits for the one by its name"
+    );
+    mount.write("contain/s", json!({})).await;
+    assert_eq!(count().await, 4);
+
+    mount.aws().heal();
+    mount.storage().fail(StorageFault::Get, "issued/");
+    mount.revoke(&user).await.unwrap_err();
+    assert_eq!(count().await, 5, "before AWS was asked");
 }
 
 #[tokio::test]

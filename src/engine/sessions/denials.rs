@@ -46,10 +46,13 @@ pub(super) struct Denials {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Denied {
     pub(super) user_id: String,
-    /// Unix seconds.
+    /// By AWS's clock, in Unix seconds.
     pub(super) issued_at: i64,
-    /// Unix seconds.
+    /// By whichever clock is later, in Unix seconds.
     pub(super) expires_at: i64,
+    /// Whether it may be cut off with older ones where there is no room for its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) may_cut_off: bool,
 }
 
 /// All sessions that were issued before some time.
@@ -120,6 +123,11 @@ impl Denials {
             .any(|session| session.user_id == user_id)
     }
 
+    /// The same of a session that may be cut off with others.
+    pub(super) fn covers(&self, session: &Denied) -> bool {
+        self.has(&session.user_id) || self.cut_off.is_some_and(|cut_off| cut_off.covers(session))
+    }
+
     /// Enters a session; whether that changed anything. One that is cut off needs no place of its own.
     pub(super) fn deny(&mut self, session: Denied) -> bool {
         if let Some(cut_off) = &mut self.cut_off
@@ -129,8 +137,11 @@ impl Denials {
             cut_off.expires_at = cut_off.expires_at.max(session.expires_at);
             return longer;
         }
-        if self.has(&session.user_id) {
-            return false;
+        let mut known = self.sessions.iter_mut();
+        if let Some(known) = known.find(|known| known.user_id == session.user_id) {
+            let is_news = session.may_cut_off && !known.may_cut_off;
+            known.may_cut_off |= is_news;
+            return is_news;
         }
         self.sessions.push(session);
         true

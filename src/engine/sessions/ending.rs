@@ -14,11 +14,11 @@ use super::denials::{CutOff, Denials, Denied};
 use super::tick::{Schedule, VERIFIED_AFTER};
 use super::written::{Change, Work, write};
 use super::{Holder, IssuedSession};
+use crate::aws::PolicyName;
 use crate::aws::limit::Class;
-use crate::aws::{Arn, PolicyName};
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::engine::counters::{Failed, RevokedBy};
+use crate::engine::counters::RevokedBy;
 use crate::engine::locks::NameLocks;
 use crate::engine::roles::{self, RoleName};
 use crate::logical::{Error, Storage};
@@ -44,7 +44,7 @@ struct Asked {
 
 #[derive(Clone, Debug)]
 enum What {
-    Session { denied: Denied, may_cut_off: bool },
+    Session { denied: Denied },
     IssuedBefore(CutOff),
 }
 
@@ -85,18 +85,14 @@ pub(in crate::engine) async fn end(
 ) -> Result<(), Error> {
     if !session.has_ended(engine.clock.now()) {
         let holder = Holder::of(&session.holder)?;
-        let role = roles::load(engine, storage, &RoleName::named(&session.role)).await?;
+        // One that cannot be read must not keep the session alive.
+        let role = roles::load(engine, storage, &RoleName::named(&session.role)).await;
+        let role = role.ok().flatten();
         let what = What::Session {
-            denied: Denied {
-                user_id: session.user_id.clone(),
-                issued_at: session.issued_at,
-                expires_at: session.expires_at,
-            },
-            may_cut_off: role.map_or(session.revoke_older, |role| role.revoke_older_sessions),
+            denied: session
+                .denied(role.map_or(session.revoke_older, |role| role.revoke_older_sessions)),
         };
-        ask(engine, storage, caller, &holder, what)
-            .await
-            .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))?;
+        ask(engine, storage, caller, &holder, what).await?;
         tracing::info!(
             session = session.user_id,
             access_key = session.access_key_id,
@@ -109,24 +105,43 @@ pub(in crate::engine) async fn end(
     Ok(())
 }
 
-/// Ends all sessions of an AWS role, or federation tokens of a user, that were issued until then, whoever
-/// opened them: for an incident.
+/// Ends all sessions of an AWS role, or federation tokens of a user, that were issued until then by AWS's
+/// clock, whoever opened them: for an incident.
 pub(in crate::engine) async fn end_all_issued_before(
     engine: &Engine,
     storage: &dyn Storage,
     caller: &Caller,
-    holder: &Arn,
+    holder: &str,
     until: OffsetDateTime,
 ) -> Result<(), Error> {
-    let holder = Holder::of(holder.as_str())?;
+    let holder = Holder::of(holder)?;
+    let clients = engine.clients.get(storage).await?;
+    if holder.is_ours(&clients, caller).await {
+        return Err(Error::invalid(format!(
+            "this engine acts as a session of {} itself, and would be denied everything with the others: end those that are in issued/ one by one (issued/<access key>/revoke), or let the engine act as another role or user (config/root)",
+            holder.arn()
+        )));
+    }
+    let latest = until.max(engine.clock.now());
     let what = What::IssuedBefore(CutOff {
         // Issue times are whole seconds, and this one belongs to what was before.
         before: until.unix_timestamp() + 1,
-        expires_at: (until + holder.longest_session()).unix_timestamp(),
+        expires_at: (latest + holder.longest_session()).unix_timestamp(),
     });
-    ask(engine, storage, caller, &holder, what)
-        .await
-        .inspect_err(|error| engine.counters.failed(Failed::Revoke, error))
+    ask(engine, storage, caller, &holder, what).await
+}
+
+/// Whether it is stored that the session must be denied, so that the host's timer sees to it.
+pub(in crate::engine) async fn is_being_ended(
+    storage: &dyn Storage,
+    session: &IssuedSession,
+) -> bool {
+    let Ok(holder) = Holder::of(&session.holder) else {
+        return false;
+    };
+    let denials = Denials::load(storage, &holder.id()).await;
+    let denied = session.denied(false);
+    denials.is_ok_and(|denials| denials.is_some_and(|denials| denials.covers(&denied)))
 }
 
 async fn ask(
@@ -168,7 +183,7 @@ async fn ask(
     for asked in all {
         let outcome = match (&ended, &asked.what) {
             (Err(failure), _) => Err(failure.clone()),
-            (Ok(refused), What::Session { denied, .. }) => match refused.of(&denied.user_id) {
+            (Ok(refused), What::Session { denied }) => match refused.of(&denied.user_id) {
                 Some(refusal) => Err(Failure::Other(refusal)),
                 None => Ok(()),
             },
@@ -227,16 +242,9 @@ async fn end_together(work: &Work<'_>, all: &[Asked]) -> Result<Refused, Error> 
     let known = Denials::load(storage, id).await?;
     let mut denials = known.unwrap_or_else(|| Denials::none_of(holder));
     let mut is_new = false;
-    let mut may_cut_off = false;
     for asked in all {
         match &asked.what {
-            What::Session {
-                denied,
-                may_cut_off: may,
-            } => {
-                is_new |= denials.deny(denied.clone());
-                may_cut_off |= may;
-            }
+            What::Session { denied } => is_new |= denials.deny(denied.clone()),
             What::IssuedBefore(cut_off) => {
                 denials.deny_all(*cut_off);
                 is_new = true;
@@ -254,7 +262,7 @@ async fn end_together(work: &Work<'_>, all: &[Asked]) -> Result<Refused, Error> 
         })?;
     }
     engine.sessions.schedule().look_at(id, now + VERIFIED_AFTER);
-    let written = write(work, &mut denials, may_cut_off).await?;
+    let written = write(work, &mut denials).await?;
     if written.change == Change::NobodyThere {
         tracing::warn!(holder = %holder.arn(), "AWS does not know whose sessions are ended, so nothing can be denied to them, nor do they have permissions");
     }

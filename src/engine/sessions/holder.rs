@@ -82,6 +82,25 @@ impl Holder {
         }
     }
 
+    /// Whether the engine itself acts as a session of this role, as far as AWS tells.
+    pub(super) async fn is_ours(&self, clients: &Connected, caller: &Caller) -> bool {
+        let Name::Role(name) = &self.name else {
+            return false;
+        };
+        let root = &clients.root;
+        if !root.access_key.is_empty() && root.assume_role_arn.is_empty() {
+            // The key of a user.
+            return false;
+        }
+        let Some(us) = clients.caller(caller).await else {
+            return false;
+        };
+        let mut parts = us.arn.resource().split('/');
+        us.account == self.arn.account()
+            && parts.next() == Some("assumed-role")
+            && parts.next() == Some(name.as_str())
+    }
+
     /// Refuses a holder whose policies the engine's credentials cannot change.
     pub(in crate::engine) async fn must_be_ours(
         &self,

@@ -31,7 +31,7 @@ mod tick;
 mod written;
 
 pub(super) use denials::PREFIX as DENIALS_PREFIX;
-pub(super) use ending::{Endings, end, end_all_issued_before};
+pub(super) use ending::{Endings, end, end_all_issued_before, is_being_ended};
 pub(super) use holder::Holder;
 pub(super) use names::alone;
 pub(super) use record::{IssuedSession, Opened, PREFIX, register};

@@ -96,12 +96,13 @@ pub(super) struct Plan {
 
 impl Plan {
     /// What of `denials` has ended leaves; what AWS has in its policy already comes before what is new.
+    /// Nothing is cut off by time of the role that the engine itself acts as.
     pub(super) fn of(
         denials: &Denials,
         present: &Policy,
         holder: &Holder,
         room: usize,
-        may_cut_off: bool,
+        own_role: bool,
         now: i64,
     ) -> Self {
         let cut_off = denials
@@ -120,6 +121,7 @@ impl Plan {
         if whole.policy.is_empty() || whole.policy.document(holder).len() <= room {
             return whole;
         }
+        let may_cut_off = !own_role && sessions.iter().any(|session| session.may_cut_off);
         let cut = may_cut_off.then(|| Self::cut(&sessions, cut_off, holder, room));
         cut.flatten()
             .unwrap_or_else(|| Self::without(&sessions, cut_off, present, holder, room))

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Holder;
-use super::denials::GRACE;
+use super::denials::{Denied, GRACE};
 use crate::aws::{AccessKeyId, Arn, SessionCredentials};
 use crate::engine::Engine;
 use crate::logical::{Error, JsonObject, Request, Storage, StorageError, get_json, put_json};
@@ -47,6 +47,8 @@ pub(in crate::engine) struct IssuedSession {
     /// The end of its lease if nobody ends it before, in Unix seconds: our clock may show another time
     /// than AWS's.
     pub(super) lease_ends_at: i64,
+    /// Its end by whichever of the two clocks is later, in Unix seconds.
+    pub(super) ends_at: i64,
     /// Whether the role of ours allowed it to be cut off together with older ones.
     pub(super) revoke_older: bool,
     /// When the host has ended its lease at the latest, in Unix seconds, where AWS lets it live longer:
@@ -95,6 +97,7 @@ pub(in crate::engine) async fn register(
         issued_at: (expiration - opened.duration).unix_timestamp(),
         expires_at: expiration.unix_timestamp(),
         lease_ends_at: end_of_lease(expiration, opened.duration, now).unix_timestamp(),
+        ends_at: expiration.max(now + opened.duration).unix_timestamp(),
         revoke_older: opened.revoke_older,
         lease_limit_at: opened
             .lease_limit
@@ -138,8 +141,34 @@ impl IssuedSession {
     }
 
     /// Whether it has certainly ended by itself, whatever the clocks.
-    pub(super) fn is_over(&self, now: OffsetDateTime) -> bool {
-        now.unix_timestamp() >= self.expires_at + GRACE
+    pub(in crate::engine) fn is_over(&self, now: OffsetDateTime) -> bool {
+        now.unix_timestamp() >= self.ends_at() + GRACE
+    }
+
+    /// When it has certainly ended by itself, in Unix seconds. AWS takes our requests however far off
+    /// our clock is, for the AWS SDK signs with AWS's time then.
+    pub(super) fn ends_at(&self) -> i64 {
+        self.ends_at.max(self.expires_at)
+    }
+
+    /// As it is to be denied.
+    pub(super) fn denied(&self, may_cut_off: bool) -> Denied {
+        Denied {
+            user_id: self.user_id.clone(),
+            issued_at: self.issued_at,
+            expires_at: self.ends_at(),
+            may_cut_off,
+        }
+    }
+
+    /// Whether AWS has opened it until then.
+    pub(in crate::engine) fn was_issued_until(&self, time: OffsetDateTime) -> bool {
+        self.issued_at <= time.unix_timestamp()
+    }
+
+    /// ARN of the AWS role or user whose session it is.
+    pub(in crate::engine) fn holder(&self) -> &str {
+        &self.holder
     }
 
     /// Puts it into the internal data of its lease.

@@ -15,7 +15,7 @@ use super::{Holder, IssuedSession};
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::engine::counters::RevokedBy;
+use crate::engine::counters::{Failed, RevokedBy};
 use crate::logical::{Error, Storage};
 
 /// How long after a change AWS's policy is looked at again, in seconds: no request of a node that was
@@ -107,13 +107,12 @@ pub(in crate::engine) async fn tick(
 /// Lists all names when it is time.
 async fn list(engine: &Engine, storage: &dyn Storage) -> Result<(), Error> {
     let uptime = engine.clock.uptime();
-    if engine
-        .sessions
-        .schedule()
-        .list_at
-        .is_some_and(|time| uptime < time)
     {
-        return Ok(());
+        let schedule = engine.sessions.schedule();
+        // Else the names that come last to be read would never be.
+        if schedule.list_at.is_some_and(|time| uptime < time) || !schedule.unread.is_empty() {
+            return Ok(());
+        }
     }
     let denials = storage.list(DENIALS).await?;
     let records = storage.list(RECORDS).await?;
@@ -176,6 +175,7 @@ async fn end_without_lease(engine: &Engine, storage: &dyn Storage, caller: &Call
                     engine.sessions.schedule().without_lease.remove(&key);
                 }
                 Err(error) => {
+                    engine.counters.failed(Failed::Revoke, &error);
                     tracing::warn!(access_key = key, %error, "session has outlived its lease and is not ended yet, tried again");
                 }
             }
@@ -200,7 +200,12 @@ async fn settle(
     let now = engine.clock.now().unix_timestamp();
     let (next, failure) = match compare(engine, storage, caller, id).await {
         Ok(next) => (next, Ok(())),
-        Err(failure) => (Some(now + failure.again), Err(failure.error)),
+        Err(failure) => {
+            if failure.again == AGAIN {
+                engine.counters.failed(Failed::Revoke, &failure.error);
+            }
+            (Some(now + failure.again), Err(failure.error))
+        }
     };
     engine.sessions.schedule().looked_at(id, next);
     failure
@@ -242,7 +247,7 @@ async fn compare(
         holder: &holder,
         id,
     };
-    let written = write(&work, &mut denials, false).await;
+    let written = write(&work, &mut denials).await;
     let written = written.map_err(|error| Failure {
         error,
         // Where nothing that lives is waited for, an account that is left need not be told of each

@@ -50,11 +50,7 @@ pub(super) enum Change {
 
 /// Makes AWS deny what `denials` say, as far as there is room. Where another node or an older storage
 /// let AWS deny more, that is entered into them.
-pub(super) async fn write(
-    work: &Work<'_>,
-    denials: &mut Denials,
-    may_cut_off: bool,
-) -> Result<Written, Error> {
+pub(super) async fn write(work: &Work<'_>, denials: &mut Denials) -> Result<Written, Error> {
     let Work {
         engine,
         storage,
@@ -76,7 +72,10 @@ pub(super) async fn write(
     let mut measured = None;
     loop {
         let room = holder.room().saturating_sub(denials.others);
-        let plan = Plan::of(denials, &present, holder, room, may_cut_off, now);
+        let mut plan = Plan::of(denials, &present, holder, room, false, now);
+        if plan.cut_off != denials.cut_off && holder.is_ours(&clients, work.caller).await {
+            plan = Plan::of(denials, &present, holder, room, true, now);
+        }
         if !plan.has_room && denials.others > 0 && measured.is_none() {
             // There may be more room by now.
             measured = Some(measure(&iam, holder, &name, &present, denials).await?);
@@ -109,7 +108,15 @@ pub(super) async fn write(
         };
         let change = match changed {
             Ok(change) => change,
-            Err(error) if error.kind() == ErrorKind::NotFound => Change::NobodyThere,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if clients.account(work.caller).await.is_none() {
+                    return Err(Error::internal(format!(
+                        "error ending sessions of {}: {error}, and AWS does not tell at the moment which account it was asked about (sts:GetCallerIdentity), so that need not mean that it is gone",
+                        holder.arn()
+                    )));
+                }
+                Change::NobodyThere
+            }
             Err(error) if error.kind() == ErrorKind::LimitExceeded && measured.is_none() => {
                 measured = Some(measure(&iam, holder, &name, &present, denials).await?);
                 continue;
@@ -166,6 +173,7 @@ fn adopt(denials: &mut Denials, present: &Policy, holder: &Holder, now: i64) -> 
             user_id,
             issued_at: now,
             expires_at,
+            may_cut_off: false,
         });
     }
     if adopted {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::aws::limit::{Class, LimitedIam};
 use crate::aws::{ErrorKind, Iam as _, Tag, User, UserName};
+use crate::caller::Caller;
 use crate::engine::clients::Connected;
 use crate::engine::counters::RevokedBy;
 use crate::engine::error::refused;
@@ -40,6 +41,13 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
 }
 
+impl Found {
+    fn has_changed_anything(&self) -> bool {
+        let mut all = self.users.iter().chain(&self.records);
+        all.any(|one| matches!(one.fate, Fate::Removed))
+    }
+}
+
 /// A user without a record, or a record without a user.
 pub(super) struct Nobodys {
     pub(super) name: String,
@@ -59,6 +67,7 @@ pub(super) enum Fate {
     NotOurs,
     InUse,
     OtherAccount(String),
+    UnknownAccount(String),
     Failed(String),
 }
 
@@ -75,6 +84,10 @@ impl fmt::Display for Fate {
             Self::OtherAccount(account) => {
                 write!(f, "left alone, for it is of AWS account {account}")
             }
+            Self::UnknownAccount(account) => write!(
+                f,
+                "left alone, for it is of AWS account {account}, and AWS does not tell at the moment which account is asked"
+            ),
             Self::Failed(reason) => write!(f, "not removed: {reason}"),
         }
     }
@@ -116,6 +129,7 @@ pub(super) async fn look(
         taken_over: static_roles::user_ids(storage).await?,
         ourselves: clients.caller(caller).await.map(|us| us.user_id),
         account: clients.account(caller).await,
+        caller,
         now: engine.clock.now(),
         dry_run,
     };
@@ -156,12 +170,25 @@ pub(super) async fn look(
             .buffered(AT_A_TIME)
             .collect()
             .await;
+        let mut failure = None;
         for (item, judged) in page.iter().zip(judged) {
-            let Some(nobodys) = judged? else { continue };
-            match item {
-                Item::User(_) => found.users.push(nobodys),
-                Item::Record(_) => found.records.push(nobodys),
+            match (item, judged) {
+                (_, Ok(None)) => {}
+                (Item::User(_), Ok(Some(nobodys))) => found.users.push(nobodys),
+                (Item::Record(_), Ok(Some(nobodys))) => found.records.push(nobodys),
+                (_, Err(error)) => failure = failure.or(Some(error)),
             }
+        }
+        if let Some(error) = failure {
+            if !found.has_changed_anything() {
+                return Err(error);
+            }
+            // What is done must be told.
+            found
+                .warnings
+                .push(format!("it went no further for now: {error}"));
+            found.after = Some(found.after.take().unwrap_or_else(|| after.to_owned()));
+            return Ok(found);
         }
         found.after = page.last().map(|item| item.name().to_owned());
     }
@@ -216,6 +243,7 @@ struct Tidy<'a> {
     /// AWS's id of the user that the engine acts as.
     ourselves: Option<String>,
     account: Option<String>,
+    caller: &'a Caller,
     now: OffsetDateTime,
     dry_run: bool,
 }
@@ -287,12 +315,12 @@ impl Tidy<'_> {
             return Ok(None);
         };
         let since = record.issued_at();
-        let other_account = self
-            .account
-            .as_ref()
-            .is_some_and(|ours| !record.account.is_empty() && *ours != record.account);
-        let fate = if other_account {
-            Fate::OtherAccount(record.account.clone())
+        let account = &record.account;
+        let other_account = self.clients.other_account(account, self.caller).await;
+        let fate = if other_account.is_some() {
+            Fate::OtherAccount(account.clone())
+        } else if self.account.is_none() && !account.is_empty() {
+            Fate::UnknownAccount(account.clone())
         } else if self.now - since < YOUTH {
             Fate::Young
         } else {

@@ -64,7 +64,7 @@ const RESPONSE: &[ResponseField] = &[
     ResponseField::new(
         "after",
         FieldType::String,
-        "Where to go on, because the time for this request was over; else it is missing",
+        "Where to go on, because the time for this request was over, or AWS failed; else it is missing",
     ),
 ];
 
@@ -140,7 +140,7 @@ fn answer(found: Found, dry_run: bool) -> Response {
     ]);
     if let Some(after) = found.after {
         warnings.push(format!(
-            "the time for this request was over: go on with after={after}"
+            "not all was looked at within this request: go on with after={after}"
         ));
         data.insert("after".to_owned(), Value::from(after));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::aws::Tag;
-use crate::aws::fake::Fault;
+use crate::aws::fake::{Fault, FaultRule};
 use crate::engine::testing::{READ_ONLY, TestMount};
 use crate::logical::testing::StorageFault;
 use crate::logical::{JsonObject, Operation, Response};
@@ -331,4 +331,51 @@ async fn a_register_that_cannot_be_read_removes_nobody() {
         assert!(mount.aws().user(kept.text("username")).is_some());
         mount.storage().heal();
     }
+}
+
+#[tokio::test]
+async fn a_record_of_an_account_stays_where_nobody_tells_which_account_is_asked() {
+    let mount = TestMount::new().await;
+    mount
+        .aws()
+        .set_default_credentials(&mount.aws().admin_key());
+    let config = json!({"owner_tag": "vault-mount", "region": "us-east-1"});
+    mount.write("config/root", config).await;
+    let record = json!({"account": "444455556666", "role": "x", "issued_at": 1});
+    mount
+        .storage()
+        .set_text("issued/there", &record.to_string());
+    mount.aws().deny("sts:GetCallerIdentity");
+
+    let response = mount.tidy(json!({"dry_run": false})).await;
+
+    let told = outcome(&response, "records", "there");
+    assert!(told.contains("444455556666"), "{told}");
+    assert_eq!(mount.issued(), ["there"]);
+}
+
+#[tokio::test]
+async fn what_was_removed_before_a_failure_is_told_with_where_to_go_on() {
+    let mount = mount().await;
+    for _ in 0..70 {
+        mount.lose_a_user().await;
+    }
+    mount.clock().advance(2 * HOUR);
+    // A look at each of the first page, and one before its removal.
+    let failure = FaultRule::on("iam:GetUser", Fault::Code("ServiceFailure"));
+    mount.aws().inject(failure.skipping(2 * 64));
+
+    let response = mount.tidy(json!({"dry_run": false})).await;
+
+    assert_eq!(response.data["users_removed"], 64);
+    assert!(
+        response.warnings[0].contains("ServiceFailure"),
+        "{:?}",
+        response.warnings
+    );
+    mount.aws().heal();
+    let after = response.data["after"].as_str().unwrap();
+    let rest = mount.tidy(json!({"dry_run": false, "after": after})).await;
+    assert_eq!(rest.data["users_removed"], 6);
+    mount.assert_nothing_left();
 }

@@ -1,6 +1,7 @@
 //! Containment, as a specification.
 
 mod crashes;
+mod sessions;
 
 use std::time::Duration;
 

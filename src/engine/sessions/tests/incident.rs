@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{HOUR, MINUTE, mount, policy, working, works};
-use crate::aws::Arn;
 use crate::caller::Caller;
 use crate::clock::Clock as _;
 use crate::engine::sessions::end_all_issued_before;
@@ -23,9 +22,8 @@ async fn all_sessions_that_were_issued_before_end_whoever_opened_them_and_later_
 
     mount.clock().advance(MINUTE);
     let (engine, caller) = (mount.another_engine(), Caller::host(None));
-    let arn = Arn::new(arn).unwrap();
     let now = mount.clock().now();
-    end_all_issued_before(&engine, mount.storage(), &caller, &arn, now)
+    end_all_issued_before(&engine, mount.storage(), &caller, arn, now)
         .await
         .unwrap();
 

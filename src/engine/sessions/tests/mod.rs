@@ -1,5 +1,6 @@
 //! Sessions that are ended before their time.
 
+mod clocks;
 mod crashes;
 mod federation;
 mod incident;

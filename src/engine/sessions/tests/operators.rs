@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{HOUR, mount, works};
 use crate::engine::testing::READ_ONLY;
 use crate::logical::Operation;
+use crate::logical::testing::StorageFault;
 
 #[tokio::test]
 async fn a_session_is_listed_and_found_by_its_access_key() {
@@ -87,4 +88,97 @@ async fn what_aws_does_not_take_now_is_ended_at_a_later_tick() {
     );
     mount.wait(3 * super::MINUTE).await;
     assert!(!works(&mount, &lease));
+}
+
+#[tokio::test]
+async fn what_is_not_written_down_is_not_said_to_be_tried_again() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    let path = format!("issued/{}/revoke", lease.text("access_key"));
+    mount.storage().fail(StorageFault::Put, "session-denials/");
+
+    let error = mount.write_error(&path, json!({})).await.to_string();
+
+    assert!(
+        error.starts_with("not ended, and not written down either: ask again: "),
+        "{error}"
+    );
+    mount.storage().heal();
+    mount.write(&path, json!({})).await;
+    assert!(!works(&mount, &lease));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_hides_no_other_from_a_page() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    let key = lease.text("access_key");
+    mount.storage().set_text("sessions/ASIABROKEN", "no JSON");
+    mount.storage().set_text("issued/broken", "no JSON");
+
+    let page = mount
+        .send(Operation::List, "issued/", json!({"limit": 10}))
+        .await;
+
+    let page = page.unwrap().unwrap().data;
+    assert_eq!(page["keys"].as_array().unwrap().len(), 3);
+    assert_eq!(page["key_info"][key]["role"], "x");
+}
+
+#[tokio::test]
+async fn records_that_come_last_are_read_too_where_the_timer_is_slow() {
+    let mount = mount().await;
+    mount.generate("creds/x").await;
+    let keys = mount.storage().keys();
+    let record = keys.iter().find(|key| key.starts_with("sessions/"));
+    let over = mount.storage().text(record.unwrap()).unwrap();
+    let key = record.unwrap().trim_start_matches("sessions/");
+    mount
+        .storage()
+        .set_text("sessions/A", &over.replace(key, "A"));
+    let alive = over.replace("\"expires_at\":1", "\"expires_at\":9");
+    assert_ne!(alive, over);
+    for number in 0..2000 {
+        let key = format!("sessions/B{number}");
+        mount.storage().set_text(&key, &alive);
+    }
+
+    for _ in 0..3 {
+        mount.clock().advance(HOUR + super::MINUTE);
+        mount.roll_back().await.unwrap();
+    }
+
+    assert_eq!(mount.storage().text("sessions/A"), None);
+}
+
+#[tokio::test]
+async fn a_role_of_ours_that_cannot_be_read_keeps_no_session_alive() {
+    let mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    mount.store_elsewhere("role/x", "no JSON").await;
+
+    mount.revoke(&lease).await.unwrap();
+
+    assert!(!works(&mount, &lease));
+}
+
+#[tokio::test]
+async fn where_nobody_tells_which_account_is_asked_a_missing_aws_role_ends_nothing() {
+    let mut mount = mount().await;
+    let lease = mount.generate("creds/x").await;
+    mount
+        .aws()
+        .set_default_credentials(&mount.aws().admin_key());
+    let config = json!({"access_key": "", "secret_key": ""});
+    mount.write("config/root", config).await;
+    mount.restart().await;
+    mount.aws().remove_role("deploy");
+    mount.aws().deny("sts:GetCallerIdentity");
+
+    let error = mount.revoke(&lease).await.unwrap_err().to_string();
+
+    assert!(error.contains("which account"), "{error}");
+    mount.aws().heal();
+    mount.restart().await;
+    mount.revoke(&lease).await.unwrap();
 }

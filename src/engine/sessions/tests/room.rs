@@ -86,3 +86,24 @@ async fn where_others_leave_nothing_nothing_is_ended_and_that_is_said() {
     assert!(error.contains("no room"), "{error}");
     assert!(works(&mount, &leases[0]));
 }
+
+#[tokio::test]
+async fn what_may_be_cut_off_is_so_at_the_timer_as_well() {
+    let mount = mount_with(json!({"revoke_older_sessions": true})).await;
+    leave_room(&mount, 700);
+    let leases = open(&mount, 7).await;
+    for lease in &leases[..6] {
+        mount.revoke(lease).await.unwrap();
+    }
+    assert!(!policy(&mount).unwrap().1.contains("aws:TokenIssueTime"));
+    mount
+        .aws()
+        .fail_next("iam:GetRolePolicy", 1, "ServiceFailure");
+
+    let path = format!("issued/{}/revoke", leases[6].text("access_key"));
+    let error = mount.write_error(&path, json!({})).await.to_string();
+    assert!(error.contains("tried again each minute"), "{error}");
+
+    mount.wait(3 * MINUTE).await;
+    assert_eq!(working(&mount, &leases), 0);
+}
