@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::aws::Arn;
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::roles::{CredentialType, RoleName, RoleRecord};
 use crate::engine::sessions;
+use crate::engine::stored::date_time;
 use crate::go_duration::GoDuration;
 use crate::logical::{Error, Storage};
 
@@ -46,7 +46,7 @@ pub(super) async fn end_issued_before(
             "the engine's own user: AWS does not tell at the moment who that is".to_owned()
         }));
     }
-    let time = before.format(&Rfc3339).unwrap_or_default();
+    let time = date_time(before);
     for holder in holders {
         // Many roles of ours may lead to one of AWS.
         if let Ok(arn) = &holder

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::Holder;
 use super::denials::GRACE;
 use crate::aws::{AccessKeyId, Arn, SessionCredentials};
+use crate::engine::stored::{date_time, seconds, unix};
 use crate::logical::{Error, JsonObject, Request, Storage, StorageError, get_json, put_json};
 
 /// Not replicated, as the WAL is not: every cluster ends its own sessions.
@@ -40,11 +40,14 @@ pub(in crate::engine) struct IssuedSession {
     /// Of the token that asked; may be empty.
     pub(super) entity_id: String,
     /// By AWS's clock, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) issued_at: i64,
     /// By AWS's clock, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) expires_at: i64,
     /// The end of its lease if nobody ends it before, in Unix seconds: our clock may show another time
     /// than AWS's.
+    #[serde(deserialize_with = "seconds")]
     pub(super) lease_ends_at: i64,
     /// Whether the role of ours allowed it to be cut off together with older ones.
     pub(super) revoke_older: bool,
@@ -155,10 +158,7 @@ impl IssuedSession {
 
     /// What operators see.
     pub(in crate::engine) fn shown(&self) -> JsonObject {
-        let time = |seconds| {
-            let time = OffsetDateTime::from_unix_timestamp(seconds);
-            time.ok().and_then(|time| time.format(&Rfc3339).ok())
-        };
+        let time = |seconds| date_time(unix(seconds));
         let name = self.user_id.split_once(':').map_or("", |(_, name)| name);
         let arn = Arn::new(&self.arn);
         JsonObject::from_iter(
