@@ -45,11 +45,14 @@ def table(results):
     row("doubts then", len(results["healed"]["doubts"]))
     if not results["quick"]:
         row("until nothing was left at all, s", seconds(results["settled_s"]))
-    row("**leases lost**", len(end["lost"]) + results["sessions_lost"])
+    row("**leases lost**", len(end["lost"]))
     if results["quick"]:
         row("**users without a lease, but for doubts**", without_lease(end) - len(end["doubts"]))
     else:
         row("**users without a lease**", without_lease(settled))
+    accounts = [results[moment] for moment in ("at_once", "healed", "settled", "contained", "end")]
+    undead = {name for account in accounts for name in account["undead"]}
+    row("**sessions and users that worked although they should be dead**", len(undead))
     row("**access keys without an owner**", len(end["spare_keys"]))
     row("**static roles whose stored key does not work**", len(end["dead_static_keys"]))
     row("**faults of the engine's own access key**", len(end["root"]))

@@ -5,16 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use vault_plugin_secrets_aws::aws::fake::{FakeAws, FakeUser};
 use vault_plugin_secrets_aws::aws::{AccessKeyId, AccessKeyStatus};
 use vault_plugin_secrets_aws::clock::{Clock as _, SystemClock};
 
 use crate::Fallible;
 use crate::cluster::Cluster;
-use crate::ledger::Ledger;
-use crate::scene::{MOUNT, STATIC_ROLES};
+use crate::ledger::{Grant, Ledger};
+use crate::scene::{FEW, FEW_ROLE, MOUNT, STATIC_ROLES, ends_sessions, may_end_early};
+use crate::stored::Lease;
 
 /// How long after its end a lease may be there without anybody asking why.
 const GRACE: time::Duration = time::Duration::seconds(20);
@@ -40,7 +39,8 @@ pub(crate) struct Account {
     pub(crate) given_up: Vec<String>,
     /// Without a lease, in the write-ahead log.
     pub(crate) half_made: Vec<String>,
-    /// Without a lease, in the register of what was issued.
+    /// Without a lease, in the register of what was issued; sessions whose lease the host has given up
+    /// among them.
     pub(crate) doubts: Vec<String>,
     /// Without a lease, and nobody knows of them.
     pub(crate) forgotten: Vec<String>,
@@ -60,6 +60,14 @@ pub(crate) struct Account {
     pub(crate) stale: Vec<String>,
     /// Leases that clients were promised and that are gone.
     pub(crate) lost: Vec<String>,
+    /// Names of sessions, and of users, whose credentials work although they should not.
+    pub(crate) undead: Vec<String>,
+    /// Users, with leases, of a role that may not have so many.
+    pub(crate) crowded: Vec<String>,
+    /// Ids of containments that go on.
+    pub(crate) contained: Vec<String>,
+    /// What the register told and cannot be.
+    pub(crate) contradictions: Vec<String>,
 }
 
 impl Account {
@@ -80,12 +88,19 @@ impl Account {
             && self.unregistered.is_empty()
             && self.wal == 0
             && self.stale.is_empty()
+            && self.undead.is_empty()
+            && self.contained.is_empty()
     }
 
     /// Whether the host has no leases any more, but those that it has given up, and no rotation is
     /// under way.
     pub(crate) fn is_over(&self) -> bool {
         self.leases == self.given_up.len() && self.is_healed()
+    }
+
+    /// The same, and nothing that was begun goes on.
+    pub(crate) fn is_over_for_good(&self) -> bool {
+        self.is_over() && self.contained.is_empty()
     }
 
     /// What is left, but for doubts, with what it is.
@@ -109,16 +124,6 @@ impl Account {
     }
 }
 
-/// What the host keeps of a lease.
-#[derive(Debug)]
-struct Lease {
-    user: String,
-    /// Empty once it has been renewed.
-    access_key: String,
-    expires: OffsetDateTime,
-    is_given_up: bool,
-}
-
 impl Accountant<'_> {
     /// Looks at everything. Nobody may be making users meanwhile.
     pub(crate) async fn look(&self) -> Fallible<Account> {
@@ -133,13 +138,13 @@ impl Accountant<'_> {
             if lease.is_given_up {
                 account.given_up.push(id.clone());
             } else if lease.expires + GRACE < now {
-                account.overdue.push(lease.user.clone());
+                account.overdue.push(lease.name.clone());
             }
         }
         self.look_at_grants(&held, &leases);
         let leased = |user: &str| {
             let mut living = leases.values().filter(|lease| !lease.is_given_up);
-            living.find(|lease| lease.user == user)
+            living.find(|lease| lease.name == user)
         };
 
         let users = self.aws.iam_users();
@@ -160,7 +165,7 @@ impl Accountant<'_> {
                     if !issued.contains(&name) {
                         account.unregistered.push(name.clone());
                     }
-                    let given = held.iter().find(|grant| grant.user == name);
+                    let given = held.iter().find(|grant| grant.name == name);
                     let own = given.map_or(&lease.access_key, |grant| &grant.access_key);
                     let is_other = |id: &str| !own.is_empty() && id != own;
                     let keys = &user.access_keys;
@@ -179,18 +184,32 @@ impl Accountant<'_> {
         let there: BTreeSet<_> = users.iter().map(|user| user.user_name.as_str()).collect();
         let is_stale = |name: &&String| !there.contains(name.as_str()) && leased(name).is_none();
         account.stale = issued.iter().filter(is_stale).cloned().collect();
+        self.look_at_the_dead(&mut account, &held, &leases);
+        let prefix = format!("{MOUNT}/creds/{FEW_ROLE}/");
+        let few = leases.iter().filter(|(id, _)| id.starts_with(&prefix));
+        let few: Vec<_> = few
+            .map(|(_, lease)| lease.name.clone())
+            .filter(|name| there.contains(name.as_str()))
+            .collect();
+        account.crowded = if few.len() > FEW { few } else { Vec::new() };
+        for id in self.stored_names("contain").await? {
+            if self.stored(&format!("contain/{id}")).await?["finished_at"].is_null() {
+                account.contained.push(id);
+            }
+        }
+        account.contradictions = self.ledger.contradictions();
         self.look_at_root(&mut account).await?;
         self.look_at_static_roles(&mut account).await?;
         let lost = self.ledger.grants();
         account.lost = lost
             .into_iter()
-            .filter_map(|grant| Some(format!("{} ({})", grant.user, grant.lost?)))
+            .filter_map(|grant| Some(format!("{} ({})", grant.name, grant.lost?)))
             .collect();
         Ok(account)
     }
 
     /// Whether leases that clients count on are with the host.
-    fn look_at_grants(&self, held: &[crate::ledger::Grant], leases: &BTreeMap<String, Lease>) {
+    fn look_at_grants(&self, held: &[Grant], leases: &BTreeMap<String, Lease>) {
         let now = self.ledger.now();
         for (number, grant) in held.iter().enumerate() {
             let is_there = leases
@@ -203,27 +222,59 @@ impl Accountant<'_> {
         }
     }
 
-    /// Notes down each user that AWS does not have as a client was given it, although its lease lives.
-    pub(crate) fn look_at_users(&self) {
+    /// Notes down what AWS does not accept as a client was given it, although its lease lives.
+    pub(crate) fn look_at_credentials(&self) {
         let now = self.ledger.now();
         for (number, grant) in self.ledger.grants().iter().enumerate() {
-            if !grant.is_held(now) {
+            if !grant.is_held(now) || may_end_early(&grant.role) {
                 continue;
             }
-            let user = self.aws.user(&grant.user);
-            let works = user.is_some_and(|user| {
-                let mut keys = user.access_keys.iter();
-                keys.any(|key| {
-                    key.access_key_id.as_str() == grant.access_key
-                        && key.status == AccessKeyStatus::Active
-                })
-            });
+            let works = self.works(grant);
             // Again, because it may have been given back meanwhile.
             if !works && self.ledger.look(number).is_held(now) {
                 self.ledger
-                    .lose(number, "AWS does not accept the access key");
+                    .lose(number, "AWS does not accept the credentials");
             }
         }
+    }
+
+    /// What must not work any more: what was said to be ended, and sessions that end with their leases.
+    fn look_at_the_dead(
+        &self,
+        account: &mut Account,
+        held: &[Grant],
+        leases: &BTreeMap<String, Lease>,
+    ) {
+        let now = self.ledger.now();
+        for grant in held {
+            let ends = grant.session_token.is_some() && ends_sessions(&grant.role);
+            let list = match leases.get(&grant.lease) {
+                _ if grant.ended.is_some() => &mut account.undead,
+                None if ends => &mut account.undead,
+                // The engine finds that out when no lease can live so long.
+                Some(lease) if ends && lease.is_given_up => &mut account.doubts,
+                _ => continue,
+            };
+            // Of its last seconds nobody takes care.
+            if !grant.ends_soon(now) && self.works(grant) {
+                list.push(grant.name.clone());
+            }
+        }
+    }
+
+    fn works(&self, grant: &Grant) -> bool {
+        let (key, secret) = (&grant.access_key, &grant.secret_key);
+        if let Some(token) = &grant.session_token {
+            return self.aws.lets("s3:GetObject", key, secret, Some(token));
+        }
+        // Not by a call, which a key that is not spread yet would not stand.
+        let user = self.aws.user(&grant.name);
+        user.is_some_and(|user| {
+            let mut keys = user.access_keys.iter();
+            keys.any(|own| {
+                own.access_key_id.as_str() == key && own.status == AccessKeyStatus::Active
+            })
+        })
     }
 
     async fn look_at_root(&self, account: &mut Account) -> Fallible {
@@ -266,77 +317,6 @@ impl Accountant<'_> {
             }
         }
         Ok(())
-    }
-
-    async fn leases(&self) -> Fallible<BTreeMap<String, Lease>> {
-        let mut found = BTreeMap::new();
-        let prefix = format!("{MOUNT}/creds");
-        for id in self.names(&format!("sys/leases/lookup/{prefix}")).await? {
-            let id = format!("{prefix}/{id}");
-            let path = format!("sys/raw/sys/expire/id/{id}");
-            let Some(entry) = self.raw(&path).await? else {
-                continue;
-            };
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let lease = Lease {
-                user: text(&entry["secret"]["internal_data"]["username"]),
-                access_key: text(&entry["data"]["access_key"]),
-                expires: OffsetDateTime::parse(&text(&entry["expire_time"]), &Rfc3339)?,
-                is_given_up: !text(&entry["revokeErr"]).is_empty(),
-            };
-            found.insert(id, lease);
-        }
-        Ok(found)
-    }
-
-    /// The text of every entry.
-    async fn wal(&self) -> Fallible<Vec<String>> {
-        let mut found = Vec::new();
-        for id in self.stored_names("wal").await? {
-            let entry = self.stored(&format!("wal/{id}")).await?;
-            if entry != Value::Null {
-                found.push(entry.to_string());
-            }
-        }
-        Ok(found)
-    }
-
-    async fn stored(&self, key: &str) -> Fallible<Value> {
-        let found = self.raw(&format!("{}/{key}", self.storage)).await?;
-        Ok(found.unwrap_or_default())
-    }
-
-    /// The last parts of the keys under a prefix, however deep they lie.
-    async fn stored_names(&self, prefix: &str) -> Fallible<BTreeSet<String>> {
-        let keys = self.names(&format!("{}/{prefix}", self.storage)).await?;
-        let last = |key: String| key.rsplit('/').next().unwrap_or_default().to_owned();
-        Ok(keys.into_iter().map(last).collect())
-    }
-
-    async fn raw(&self, path: &str) -> Fallible<Option<Value>> {
-        let answer = self.cluster.operate("GET", path, &Value::Null).await?;
-        let value = answer.body["data"]["value"].as_str();
-        Ok(value.map(serde_json::from_str).transpose()?)
-    }
-
-    /// What a listing shows, and what lies below it.
-    async fn names(&self, path: &str) -> Fallible<Vec<String>> {
-        let mut found = Vec::new();
-        let mut folders = vec![String::new()];
-        while let Some(folder) = folders.pop() {
-            let path = format!("{path}/{folder}?list=true");
-            let answer = self.cluster.operate("GET", &path, &Value::Null).await?;
-            let keys = answer.body["data"]["keys"].as_array();
-            for key in keys.into_iter().flatten().filter_map(Value::as_str) {
-                let name = format!("{folder}{key}");
-                if name.ends_with('/') {
-                    folders.push(name);
-                } else {
-                    found.push(name);
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// Has the host revoke all that is left.

@@ -8,27 +8,26 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::api::{Answer, Lost};
-use crate::cluster::Cluster;
-use crate::ledger::Ledger;
-use crate::scene::{LEASE, LONGEST_LEASE, MOUNT, SESSION_ROLE, STATIC_ROLES, USER_ROLES};
+use crate::crowd::{Clients, Phase};
+use crate::scene::{
+    FEW_ROLE, LEAKY_ROLES, LEASE, LONGEST_LEASE, MOUNT, SESSION_ROLE, STATIC_ROLES, USER_ROLES,
+    may_refuse,
+};
 
-/// Clients that issue, use and revoke.
-const WORKERS: usize = 6;
-/// Clients that hold a lease for as long as it can be renewed, also while all heals.
-const KEEPERS: usize = 3;
 /// Of a client that does not hang up.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// After this many failures in a row a client has something else to do.
 const TRIES: usize = 4;
 
 /// What a lost answer leaves something behind of.
-const MAKING: [&str; 4] = [
+const MAKING: [&str; 6] = [
     "issue user",
+    "issue one of few users",
+    "issue user of a role that leaks",
     "open session",
     "rotate root",
     "rotate static role",
@@ -43,91 +42,40 @@ pub(crate) fn is_unanswered(note: &str) -> bool {
     lost.iter().any(|lost| note.ends_with(lost.name()))
 }
 
-/// What is going on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// Everything may go wrong.
-    Chaos,
-    /// Nothing goes wrong any more. Only keepers ask for credentials.
-    Healing,
-    /// What is left is given back.
-    End,
-}
-
-/// What every client has.
-#[derive(Clone)]
-pub(crate) struct Clients {
-    pub(crate) cluster: Arc<Cluster>,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) phase: watch::Receiver<Phase>,
-    /// Held to read by whoever asks for credentials: whoever writes sees no user in the making.
-    pub(crate) calm: Arc<RwLock<()>>,
-}
-
 /// One client.
-struct Client {
-    all: Clients,
-    random: StdRng,
+pub(crate) struct Client {
+    pub(crate) all: Clients,
+    pub(crate) random: StdRng,
     /// Whether it ever hangs up.
     is_patient: bool,
-}
-
-/// All of them, as running tasks.
-pub(crate) struct Crowd {
-    /// They end when the chaos ends.
-    pub(crate) workers: JoinSet<()>,
-    /// They end at the end.
-    pub(crate) keepers: JoinSet<()>,
-}
-
-impl Clients {
-    pub(crate) fn start(&self, seed: u64) -> Crowd {
-        let mut crowd = Crowd {
-            workers: JoinSet::new(),
-            keepers: JoinSet::new(),
-        };
-        let mut random = StdRng::seed_from_u64(seed);
-        let mut client = |is_patient| Client {
-            all: self.clone(),
-            random: StdRng::seed_from_u64(random.random()),
-            is_patient,
-        };
-        for _ in 0..WORKERS {
-            crowd.workers.spawn(client(false).work());
-        }
-        crowd.workers.spawn(client(false).rotate_root());
-        crowd.workers.spawn(client(false).rotate_static());
-        for _ in 0..KEEPERS {
-            crowd.keepers.spawn(client(true).keep());
-        }
-        crowd
-    }
-
-    fn is(&self, phase: Phase) -> bool {
-        *self.phase.borrow() == phase
-    }
-
-    /// Waits, but not beyond the phase.
-    async fn rest(&self, time: Duration, phase: Phase) {
-        let mut changes = self.phase.clone();
-        let over = changes.wait_for(|now| *now > phase);
-        // An error means that nobody is there to change it.
-        let _ = timeout(time, over).await;
-    }
+    /// Its own token; `None` of those that share one.
+    pub(crate) token: Option<String>,
 }
 
 impl Client {
+    pub(crate) fn new(all: &Clients, seed: u64, is_patient: bool) -> Self {
+        Self {
+            all: all.clone(),
+            random: StdRng::seed_from_u64(seed),
+            is_patient,
+            token: None,
+        }
+    }
+
     /// Issues again and again. What becomes of each lease is a task of its own.
-    async fn work(mut self) {
+    pub(crate) async fn work(mut self) {
         let mut held = JoinSet::new();
         while self.all.is(Phase::Chaos) {
-            if self.random.random_bool(0.15) {
-                self.open_session().await;
-            } else {
-                let role = USER_ROLES[self.random.random_range(0..USER_ROLES.len())];
-                if let Some(grant) = self.issue(role).await {
-                    held.spawn(self.other().use_up(grant));
-                }
+            let role = match self.random.random_range(0..20) {
+                0 | 1 => SESSION_ROLE,
+                2 => LEAKY_ROLES[1],
+                3 | 4 => LEAKY_ROLES[0],
+                5 | 6 => FEW_ROLE,
+                other => USER_ROLES[other % USER_ROLES.len()],
+            };
+            let grant = self.issue(role).await;
+            if let Some(grant) = grant.filter(|_| role != SESSION_ROLE && role != LEAKY_ROLES[1]) {
+                held.spawn(self.other().use_up(grant));
             }
             let pause = self.random.random_range(50..500);
             sleep(Duration::from_millis(pause)).await;
@@ -152,7 +100,9 @@ impl Client {
         }
         let pause = Duration::from_millis(self.random.random_range(0..8_000));
         self.all.rest(pause, Phase::Healing).await;
-        if self.random.random_bool(0.75) || self.all.is(Phase::End) {
+        if self.random.random_bool(0.15) {
+            self.end_by_key(grant).await;
+        } else if self.random.random_bool(0.75) || self.all.is(Phase::End) {
             self.revoke(grant).await;
         } else {
             self.all
@@ -162,7 +112,7 @@ impl Client {
     }
 
     /// Holds one lease after the other, each for as long as it can be.
-    async fn keep(mut self) {
+    pub(crate) async fn keep(mut self) {
         while !self.all.is(Phase::End) {
             let Some(grant) = self.issue(USER_ROLES[1]).await else {
                 self.all.rest(Duration::from_secs(1), Phase::Healing).await;
@@ -177,7 +127,7 @@ impl Client {
         }
     }
 
-    async fn rotate_root(mut self) {
+    pub(crate) async fn rotate_root(mut self) {
         while self.all.is(Phase::Chaos) {
             let pause = Duration::from_secs(self.random.random_range(1..8));
             self.all.rest(pause, Phase::Chaos).await;
@@ -188,7 +138,7 @@ impl Client {
         }
     }
 
-    async fn rotate_static(mut self) {
+    pub(crate) async fn rotate_static(mut self) {
         while self.all.is(Phase::Chaos) {
             let pause = Duration::from_secs(self.random.random_range(1..6));
             self.all.rest(pause, Phase::Chaos).await;
@@ -204,28 +154,30 @@ impl Client {
         }
     }
 
-    async fn issue(&mut self, role: &str) -> Option<usize> {
+    pub(crate) async fn issue(&mut self, role: &'static str) -> Option<usize> {
         let calm = Arc::clone(&self.all.calm);
         let _under_way = calm.read().await;
         let path = format!("{MOUNT}/creds/{role}");
+        let kind = if USER_ROLES.contains(&role) {
+            "issue user"
+        } else if role == FEW_ROLE {
+            "issue one of few users"
+        } else if role == LEAKY_ROLES[0] {
+            "issue user of a role that leaks"
+        } else {
+            "open session"
+        };
         for _ in 0..TRIES {
             let asked = self.all.ledger.now();
-            match self.ask("issue user", "GET", &path, &Value::Null).await {
+            match self.ask(kind, "GET", &path, &Value::Null).await {
                 Ok(answer) if answer.is_success() => {
-                    return Some(self.all.ledger.grant(&answer.body, asked));
+                    return Some(self.all.ledger.grant(role, &answer.body, asked));
                 }
+                Ok(answer) if answer.status == 400 && may_refuse(role) => return None,
                 _ => self.pause_before_another_try().await,
             }
         }
         None
-    }
-
-    async fn open_session(&mut self) {
-        let path = format!("{MOUNT}/creds/{SESSION_ROLE}");
-        match self.ask("open session", "GET", &path, &Value::Null).await {
-            Ok(answer) if answer.is_success() => self.all.ledger.session(&answer.body),
-            _ => {}
-        }
     }
 
     /// Whether it goes on to be worth renewing.
@@ -266,19 +218,52 @@ impl Client {
         true
     }
 
-    async fn revoke(&mut self, grant: usize) {
-        self.all.ledger.ending(grant);
+    pub(crate) async fn revoke(&mut self, grant: usize) {
         let lease = self.all.ledger.look(grant).lease;
-        let body = json!({ "lease_id": lease, "sync": self.random.random_bool(0.5) });
+        let is_awaited = self.random.random_bool(0.5);
+        let body = json!({ "lease_id": lease, "sync": is_awaited });
+        // A user that AWS does not know yet goes when it does.
+        let is_certain = is_awaited && self.all.ledger.look(grant).session_token.is_some();
+        let how = is_certain.then_some("its lease was revoked");
+        self.end("revoke", grant, ("sys/leases/revoke", &body), how)
+            .await;
+    }
+
+    /// Ends what it was given by the id of its access key, with no regard to its lease.
+    pub(crate) async fn end_by_key(&mut self, grant: usize) {
+        let key = self.all.ledger.look(grant).access_key;
+        let path = format!("{MOUNT}/issued/{key}/revoke");
+        let how = Some("it was ended by its access key");
+        self.end("end by access key", grant, (&path, &json!({})), how)
+            .await;
+    }
+
+    /// Tries to end it; if that is answered, and `how` is known then, it must not work any more.
+    async fn end(
+        &mut self,
+        kind: &'static str,
+        grant: usize,
+        (path, body): (&str, &Value),
+        how: Option<&'static str>,
+    ) {
+        self.all.ledger.ending(grant);
         for _ in 0..TRIES {
-            let answer = self.ask("revoke", "PUT", "sys/leases/revoke", &body).await;
+            let answer = self.ask(kind, "PUT", path, body).await;
             let what = match &answer {
-                Ok(answer) if answer.is_success() => "revoked".to_owned(),
-                Ok(answer) => format!("revoking answered {}", answer.errors()),
-                Err(lost) => format!("revoking: {}", lost.name()),
+                Ok(answer) if answer.is_success() => "done".to_owned(),
+                Ok(answer) => answer.errors(),
+                Err(lost) => lost.name().to_owned(),
             };
-            self.all.ledger.tell(grant, what);
-            if answer.is_ok_and(|answer| answer.is_success()) {
+            self.all.ledger.tell(grant, format!("{kind}: {what}"));
+            if let Ok(answer) = answer
+                && answer.is_success()
+            {
+                let is_session = self.all.ledger.look(grant).session_token.is_some();
+                // Of a user a warning says that AWS does not know it yet.
+                let is_certain = is_session || answer.body["warnings"].is_null();
+                if let Some(how) = how.filter(|_| is_certain) {
+                    self.all.ledger.ended(grant, how);
+                }
                 return;
             }
             self.pause_before_another_try().await;
@@ -286,7 +271,7 @@ impl Client {
     }
 
     /// Sends one request, to the active node or any other, and maybe hangs up.
-    async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         kind: &'static str,
         method: &'static str,
@@ -302,7 +287,13 @@ impl Client {
         let node = self.node();
         let cluster = Arc::clone(&self.all.cluster);
         let asked = self.all.ledger.now();
-        let answer = cluster.send(node, method, path, body, patience).await;
+        let answer = match &self.token {
+            Some(token) => {
+                let what = (method, path, body);
+                cluster.send_as(token, node, what, patience).await
+            }
+            None => cluster.send(node, method, path, body, patience).await,
+        };
         let came_to = match &answer {
             Ok(answer) if answer.is_success() => "done".to_owned(),
             Ok(answer) => format!("answered {}", answer.status),
@@ -327,17 +318,18 @@ impl Client {
         cluster.nodes[self.random.random_range(0..cluster.nodes.len())].address
     }
 
-    async fn pause_before_another_try(&mut self) {
+    pub(crate) async fn pause_before_another_try(&mut self) {
         let pause = self.random.random_range(100..1000);
         sleep(Duration::from_millis(pause)).await;
     }
 
     /// Somebody else with a fate of their own.
-    fn other(&mut self) -> Self {
+    pub(crate) fn other(&mut self) -> Self {
         Self {
             all: self.all.clone(),
             random: StdRng::seed_from_u64(self.random.random()),
             is_patient: self.is_patient,
+            token: self.token.clone(),
         }
     }
 }

@@ -193,7 +193,19 @@ impl Cluster {
         body: &Value,
         patience: Duration,
     ) -> Result<Answer, Lost> {
-        api::send(node, &ask(&self.token, method, path, body), patience).await
+        let ask = ask(&self.token, method, path, body);
+        api::send(node, &ask, patience).await
+    }
+
+    /// The same of a client with a token of its own.
+    pub(crate) async fn send_as(
+        &self,
+        token: &str,
+        node: SocketAddr,
+        (method, path, body): (&'static str, &str, &Value),
+        patience: Duration,
+    ) -> Result<Answer, Lost> {
+        api::send(node, &ask(token, method, path, body), patience).await
     }
 
     /// An operator's request to the active node, whose answer counts; 404 is one.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use vault_plugin_secrets_aws::aws::fake::FakeAws;
 
+use crate::scene::SESSION;
+
 /// All times here and at AWS are counted from the making of that AWS.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -17,7 +19,9 @@ pub(crate) struct Ledger {
 #[derive(Debug, Default)]
 struct Book {
     grants: Vec<Grant>,
-    sessions: Vec<Session>,
+    /// Of whose roles nobody counts on what was asked for before that time.
+    given_back: BTreeMap<String, Duration>,
+    contradictions: Vec<String>,
     notes: Vec<Note>,
     counts: Counts,
 }
@@ -25,29 +29,28 @@ struct Book {
 /// How often which kind of thing came to what.
 pub(crate) type Counts = BTreeMap<&'static str, BTreeMap<String, usize>>;
 
-/// Credentials of an IAM user that a client was given.
+/// Credentials that a client was given, of an IAM user or of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
+    pub(crate) role: String,
     pub(crate) lease: String,
-    pub(crate) user: String,
+    /// The user's or the session's.
+    pub(crate) name: String,
     pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    /// Only sessions have one.
+    pub(crate) session_token: Option<String>,
     pub(crate) given: Duration,
     /// Until then the host has promised them, at the least.
     pub(crate) good_until: Duration,
     /// Since when a client has tried to end them.
     pub(crate) ending: Option<Duration>,
+    /// How it was said that they do not work any more, if it was.
+    pub(crate) ended: Option<&'static str>,
     /// Why they are lost, if they are.
     pub(crate) lost: Option<String>,
     /// What their client did.
     pub(crate) story: Vec<Note>,
-}
-
-/// Credentials of a session that a client was given.
-#[derive(Clone, Debug)]
-pub(crate) struct Session {
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-    pub(crate) token: String,
 }
 
 /// Something that happened.
@@ -107,25 +110,30 @@ impl Ledger {
         self.book().grants.clone()
     }
 
-    pub(crate) fn sessions(&self) -> Vec<Session> {
-        self.book().sessions.clone()
+    /// What was told that cannot be.
+    pub(crate) fn contradictions(&self) -> Vec<String> {
+        self.book().contradictions.clone()
     }
 
-    /// A client was given credentials of a user for which it asked at `asked`. Returns what the
+    /// A client was given credentials of that role for which it asked at `asked`. Returns what the
     /// other methods know them by.
-    pub(crate) fn grant(&self, answer: &Value, asked: Duration) -> usize {
+    pub(crate) fn grant(&self, role: &str, answer: &Value, asked: Duration) -> usize {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let data = &answer["data"];
         let arn = text(&data["arn"]);
         let given = self.now();
         let seconds = answer["lease_duration"].as_u64().unwrap_or_default();
-        let grant = Grant {
+        let mut grant = Grant {
+            role: role.to_owned(),
             lease: text(&answer["lease_id"]),
-            user: arn.rsplit('/').next().unwrap_or_default().to_owned(),
+            name: arn.rsplit('/').next().unwrap_or_default().to_owned(),
             access_key: text(&data["access_key"]),
+            secret_key: text(&data["secret_key"]),
+            session_token: data["session_token"].as_str().map(str::to_owned),
             given,
             good_until: asked + Duration::from_secs(seconds),
             ending: None,
+            ended: None,
             lost: None,
             story: vec![Note {
                 at: asked,
@@ -133,18 +141,11 @@ impl Ledger {
             }],
         };
         let mut book = self.book();
+        if book.given_back.get(role).is_some_and(|time| asked < *time) {
+            grant.ending = Some(given);
+        }
         book.grants.push(grant);
         book.grants.len() - 1
-    }
-
-    pub(crate) fn session(&self, answer: &Value) {
-        let text = |name: &str| answer["data"][name].as_str().unwrap_or_default().to_owned();
-        let session = Session {
-            access_key: text("access_key"),
-            secret_key: text("secret_key"),
-            token: text("session_token"),
-        };
-        self.book().sessions.push(session);
     }
 
     /// One grant as it is now.
@@ -180,6 +181,42 @@ impl Ledger {
         }
     }
 
+    /// From now on nobody may count on what that role gives, until it is asked for after
+    /// [`Self::given_back`].
+    pub(crate) fn give_back(&self, role: &str) {
+        let now = self.now();
+        let mut book = self.book();
+        book.given_back.insert(role.to_owned(), Duration::MAX);
+        for grant in book.grants.iter_mut().filter(|grant| grant.role == role) {
+            grant.ending.get_or_insert(now);
+        }
+    }
+
+    pub(crate) fn given_back(&self, role: &str) {
+        let now = self.now();
+        self.book().given_back.insert(role.to_owned(), now);
+    }
+
+    /// It was said, in this way, that the credentials do not work any more.
+    pub(crate) fn ended(&self, grant: usize, how: &'static str) {
+        self.book().grants[grant].ended.get_or_insert(how);
+    }
+
+    /// The same of all that were given before that time; of one role, or of every one.
+    pub(crate) fn ended_before(&self, time: Duration, role: Option<&str>, how: &'static str) {
+        let mut book = self.book();
+        let is_of = |grant: &&mut Grant| role.is_none_or(|role| grant.role == role);
+        let given = book.grants.iter_mut().filter(is_of);
+        for grant in given.filter(|grant| grant.given < time) {
+            grant.ended.get_or_insert(how);
+        }
+    }
+
+    /// Something was told that cannot be.
+    pub(crate) fn contradict(&self, what: String) {
+        self.book().contradictions.push(what);
+    }
+
     /// It ended before it was to.
     pub(crate) fn lose(&self, grant: usize, why: &str) {
         let now = self.now();
@@ -201,5 +238,11 @@ impl Grant {
         /// For what is under way meanwhile.
         const MARGIN: Duration = Duration::from_secs(2);
         self.ending.is_none() && self.lost.is_none() && self.good_until > now + MARGIN
+    }
+
+    /// Whether it is a session that is about to end by itself, of which nobody takes care any more.
+    pub(crate) fn ends_soon(&self, now: Duration) -> bool {
+        const SOON: Duration = Duration::from_secs(15);
+        self.session_token.is_some() && self.given + SESSION < now + SOON
     }
 }

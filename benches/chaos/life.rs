@@ -16,7 +16,7 @@ pub(crate) fn tell(user: &str, aws: &FakeAws, ledger: &Ledger) -> Vec<String> {
     let calls: Vec<_> = calls.iter().filter(|call| is_about(call, user)).collect();
     let mut story: Vec<Note> = calls.iter().copied().map(describe).collect();
     let grants = ledger.grants();
-    let grant = grants.iter().find(|grant| grant.user == user);
+    let grant = grants.iter().find(|grant| grant.name == user);
     match grant {
         Some(grant) => story.extend(grant.story.iter().map(|note| Note {
             at: note.at,

@@ -8,9 +8,11 @@ mod account;
 mod api;
 mod clients;
 mod cluster;
+mod crowd;
 #[path = "../driver/mod.rs"]
 mod driver;
 mod hand;
+mod incident;
 mod ledger;
 mod life;
 mod node;
@@ -18,7 +20,9 @@ mod operator;
 mod report;
 mod run;
 mod scene;
+mod sessions;
 mod settings;
+mod stored;
 mod weather;
 
 use std::fs;

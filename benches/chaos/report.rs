@@ -1,6 +1,6 @@
 //! What is written: numbers with their units in their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use vault_plugin_secrets_aws::aws::fake::{Call, FakeAws, Fault, Outcome};
@@ -24,8 +24,6 @@ pub(crate) struct Report {
     pub(crate) aws: Aws,
     pub(crate) leases_given: usize,
     pub(crate) sessions_given: usize,
-    /// Of these, those that AWS does not accept although they have not ended.
-    pub(crate) sessions_lost: usize,
     /// When all was mended.
     pub(crate) at_once: Account,
     /// From then until nothing was left but doubts.
@@ -35,13 +33,35 @@ pub(crate) struct Report {
     /// From when all was mended until nothing was left at all; not awaited by a quick run.
     pub(crate) settled_s: Option<f64>,
     pub(crate) settled: Account,
-    /// When every lease was given back.
+    /// When the whole mount was contained.
+    pub(crate) contained: Account,
+    /// When every lease was given back, too.
     pub(crate) end: Account,
     pub(crate) took_s: f64,
     /// What fell short, in sentences.
     pub(crate) failures: Vec<String>,
     /// Of some that should not be there, or should.
     pub(crate) lives: Vec<Vec<String>>,
+}
+
+impl Report {
+    /// All that were made since everything was mended, in the order of time.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        [
+            &self.at_once,
+            &self.healed,
+            &self.settled,
+            &self.contained,
+            &self.end,
+        ]
+        .into_iter()
+    }
+
+    /// What worked although it should not, at any time.
+    pub(crate) fn undead(&self) -> BTreeSet<&str> {
+        let all = self.accounts().flat_map(|account| &account.undead);
+        all.map(String::as_str).collect()
+    }
 }
 
 /// What AWS saw.

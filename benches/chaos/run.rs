@@ -10,12 +10,12 @@ use tokio::sync::{RwLock, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use vault_plugin_secrets_aws::aws::fake::FakeAws;
-use vault_plugin_secrets_aws::clock::{Clock as _, SystemClock};
+use vault_plugin_secrets_aws::clock::SystemClock;
 
 use crate::Fallible;
 use crate::account::{Account, Accountant};
-use crate::clients::{Clients, Phase};
 use crate::cluster::Cluster;
+use crate::crowd::{Clients, Phase};
 use crate::driver::machine::machine;
 use crate::driver::progress::say;
 use crate::hand::{Hand, kills};
@@ -23,7 +23,7 @@ use crate::ledger::Ledger;
 use crate::report::{Aws, Report};
 use crate::scene;
 use crate::settings::Settings;
-use crate::{life, operator, weather};
+use crate::{incident, life, operator, weather};
 
 /// Within this nothing is left but doubts.
 const HEALING: Duration = Duration::from_mins(2);
@@ -61,14 +61,14 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         phase: phases,
         calm: Arc::default(),
     };
-    let mut crowd = clients.start(settings.seed);
+    let crowd = clients.start(settings.seed);
     let on_call = watch_over(&cluster, &ledger);
     let began = ledger.now();
     let hand = Hand::new(Arc::clone(&cluster), Arc::clone(&ledger), settings.seed);
     tokio::select! {
         played = hand.play(settings) => played?,
         () = weather::change(&aws, &ledger, settings.seed) => {}
-        () = watch_users(&accountant, settings) => {}
+        () = watch_credentials(&accountant, settings) => {}
     }
     let chaos_s = ledger.since(began).as_secs_f64();
     weather::clear(&aws);
@@ -92,23 +92,14 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
             .wait("settling", SETTLING, Account::is_settled)
             .await?
     };
-    let sessions_lost = lost_sessions(&aws, &ledger);
-
     let _ = phase.send(Phase::End);
-    while let Some(ended) = crowd.keepers.join_next().await {
-        ended?;
-    }
-    while let Some(ended) = crowd.workers.join_next().await {
-        ended?;
-    }
-    ledger.end_all();
-    accountant.revoke_all().await?;
-    let (_, end) = healing
-        .since(ledger.now())
-        .wait("giving back", GIVING_BACK, Account::is_over)
-        .await?;
+    crowd.leave().await?;
+    let (contained, end) = give_all_back(settings, &healing).await?;
     drop(on_call);
 
+    let grants = ledger.grants();
+    let sessions = grants.iter().filter(|grant| grant.session_token.is_some());
+    let sessions = sessions.count();
     let mut report = Report {
         host: cluster.product.clone(),
         nodes: settings.nodes,
@@ -119,14 +110,14 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         kills: kills(&ledger),
         counts: ledger.counts(),
         aws: Aws::of(&aws),
-        leases_given: ledger.grants().len(),
-        sessions_given: ledger.sessions().len(),
-        sessions_lost,
+        leases_given: grants.len() - sessions,
+        sessions_given: sessions,
         at_once,
         healed_s: healed_s.map(|time| time.as_secs_f64()),
         healed,
         settled_s: settled_s.map(|time| time.as_secs_f64()),
         settled,
+        contained,
         end,
         took_s: ledger.now().as_secs_f64(),
         failures: Vec::new(),
@@ -136,6 +127,27 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     report.lives = lives(&report, &aws, &ledger);
     write_notes(&settings.output.with_file_name("events.txt"), &ledger)?;
     Ok(report)
+}
+
+/// Contains the whole mount, and then has the host revoke all leases; what was left after each.
+async fn give_all_back(settings: &Settings, healing: &Healing<'_>) -> Fallible<(Account, Account)> {
+    let Accountant {
+        cluster, ledger, ..
+    } = *healing.accountant;
+    ledger.end_all();
+    incident::contain_all(cluster, ledger).await?;
+    let contained = healing.look().await?;
+    let (bound, is_over): (_, fn(&Account) -> bool) = if settings.quick {
+        (GIVING_BACK, Account::is_over)
+    } else {
+        (SETTLING, Account::is_over_for_good)
+    };
+    healing.accountant.revoke_all().await?;
+    let (_, end) = healing
+        .since(ledger.now())
+        .wait("giving back", bound, is_over)
+        .await?;
+    Ok((contained, end))
 }
 
 /// The nodes and the mount; and where that has its storage.
@@ -175,12 +187,12 @@ fn write_notes(path: &Path, ledger: &Ledger) -> Fallible {
     Ok(fs::write(path, lines.collect::<String>())?)
 }
 
-/// Looks every second whether AWS has what clients hold, and says now and then how things are.
-async fn watch_users(accountant: &Accountant<'_>, settings: &Settings) {
+/// Looks every second whether AWS accepts what clients hold, and says now and then how things are.
+async fn watch_credentials(accountant: &Accountant<'_>, settings: &Settings) {
     let ledger = accountant.ledger;
     for second in 1_u64.. {
         sleep(Duration::from_secs(1)).await;
-        accountant.look_at_users();
+        accountant.look_at_credentials();
         if second.is_multiple_of(10) {
             say(&format!(
                 "{} of {} killed, {} leases given, {} users at AWS, the nodes are {}",
@@ -217,7 +229,7 @@ impl Healing<'_> {
 
     async fn look(&self) -> Fallible<Account> {
         let _calm = self.calm.write().await;
-        self.accountant.look_at_users();
+        self.accountant.look_at_credentials();
         self.accountant.look().await
     }
 
@@ -225,8 +237,8 @@ impl Healing<'_> {
         let seconds = self.accountant.ledger.since(self.mended).as_secs();
         say(&format!(
             "{what}, {seconds} s: {} users, {} leases ({} overdue, {} given up); without a lease: {} half \
-             made, {} doubts, {} forgotten; {} spare keys, {} dead static keys, {} lost leases; {} WAL \
-             entries, {} records ({} stale, {} missing){}",
+             made, {} doubts, {} forgotten; {} spare keys, {} dead static keys, {} lost leases; {} undead, {} \
+             containments, {} WAL entries, {} records ({} stale, {} missing){}",
             account.users,
             account.leases,
             account.overdue.len(),
@@ -237,6 +249,8 @@ impl Healing<'_> {
             account.spare_keys.len(),
             account.dead_static_keys.len(),
             account.lost.len(),
+            account.undead.len(),
+            account.contained.len(),
             account.wal,
             account.issued,
             account.stale.len(),
@@ -269,23 +283,6 @@ impl Healing<'_> {
     }
 }
 
-/// How many sessions that clients were given do not work; those that are over are no longer known.
-fn lost_sessions(aws: &FakeAws, ledger: &Ledger) -> usize {
-    let now = SystemClock.now();
-    let open: BTreeSet<_> = aws
-        .sessions()
-        .into_iter()
-        .filter(|session| session.expiration > now)
-        .map(|session| session.access_key_id.to_string())
-        .collect();
-    let sessions = ledger.sessions();
-    let lost = sessions.iter().filter(|session| {
-        let (key, secret) = (&session.access_key, &session.secret_key);
-        open.contains(key) && aws.identify(key, secret, Some(&session.token)).is_none()
-    });
-    lost.count()
-}
-
 fn failures(report: &Report) -> Vec<String> {
     let mut found = Vec::new();
     let mut fail = |count: usize, what: &str| {
@@ -301,7 +298,18 @@ fn failures(report: &Report) -> Vec<String> {
     let settled = &report.settled;
     let end = &report.end;
     fail(end.lost.len(), "leases lost");
-    fail(report.sessions_lost, "sessions lost");
+    fail(
+        report.undead().len(),
+        "credentials that work although they should be dead",
+    );
+    fail(
+        report.accounts().map(|account| account.crowded.len()).sum(),
+        "users more than a role may have",
+    );
+    fail(
+        end.contradictions.len(),
+        "answers of the register that cannot be",
+    );
     fail(
         end.spare_keys.len(),
         "users with access keys without an owner",
@@ -324,6 +332,7 @@ fn failures(report: &Report) -> Vec<String> {
         );
         fail(settled.wal, "entries left in the write-ahead log");
         fail(settled.stale.len(), "records of users that are gone");
+        fail(end.contained.len(), "containments that never end");
         fail(end.users, "users left when every lease was given back");
     }
     found
@@ -354,8 +363,11 @@ fn lives(report: &Report, aws: &FakeAws, ledger: &Ledger) -> Vec<Vec<String>> {
     }
     for grant in ledger.grants() {
         if grant.lost.is_some() {
-            add("lost lease of", &grant.user);
+            add("lost lease of", &grant.name);
         }
+    }
+    for name in report.undead() {
+        add("credentials that should be dead, of", name);
     }
     let few = left.into_iter().flat_map(|(kind, names)| {
         let few = names.into_iter().take(LIVES);

@@ -34,6 +34,9 @@ const CLOCK_TOLERANCE: Duration = Duration::MINUTE;
 /// So much is said of sessions.
 const SENTENCES: usize = 50;
 
+/// Why a user is not counted as gone yet.
+const NOT_KNOWN: &str = "AWS does not know this user, who is so young that AWS may only not have heard of it everywhere: asked again each minute until that is certain";
+
 /// What came of one user.
 enum Outcome {
     Done,
@@ -247,7 +250,10 @@ impl Run<'_> {
                         work.try_again(user.as_str());
                     }
                 }
-                Outcome::NotYet => work.try_again(user.as_str()),
+                Outcome::NotYet => {
+                    work.failed(user.as_str(), NOT_KNOWN);
+                    work.try_again(user.as_str());
+                }
                 Outcome::NotBegun => {}
             }
         }

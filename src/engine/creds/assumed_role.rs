@@ -32,6 +32,10 @@ pub(super) async fn generate(
     }
     let warnings = Vec::from_iter(other_name(asked, &name));
     let lifetime = Lifetime::of(engine, asked).await?;
+    let lease_limit = match &holder {
+        Some(_) => lifetime.lease_limit(engine, asked).await?,
+        None => None,
+    };
     let sts = clients.sts(&request.caller).await?;
     let assumed = sts
         .assume_role(AssumeRole {
@@ -54,8 +58,9 @@ pub(super) async fn generate(
                 duration: lifetime.duration,
                 role: asked.role_name.as_str(),
                 revoke_older: asked.role.revoke_older_sessions,
+                lease_limit,
             };
-            Some(sessions::register(request, engine.clock.now(), opened).await?)
+            Some(sessions::register(engine, request, opened).await?)
         }
         None => None,
     };

@@ -32,6 +32,10 @@ pub(super) async fn generate(
     let name = clients.names.federated_user(&*engine.clock)?;
     let lifetime = Lifetime::of(engine, asked).await?;
     let holder = own_user(&clients, request, asked).await?;
+    let lease_limit = match &holder {
+        Some(_) => lifetime.lease_limit(engine, asked).await?,
+        None => None,
+    };
     let name = match &holder {
         Some(_) => alone(&name)?,
         None => name,
@@ -57,8 +61,9 @@ pub(super) async fn generate(
                 duration: lifetime.duration,
                 role: asked.role_name.as_str(),
                 revoke_older: asked.role.revoke_older_sessions,
+                lease_limit,
             };
-            Some(sessions::register(request, engine.clock.now(), opened).await?)
+            Some(sessions::register(engine, request, opened).await?)
         }
         None => None,
     };

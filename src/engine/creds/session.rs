@@ -76,6 +76,20 @@ impl Lifetime {
         })
     }
 
+    /// The host's own limit of the lease, where the session is to live longer.
+    pub(super) async fn lease_limit(
+        &self,
+        engine: &Engine,
+        asked: &Asked,
+    ) -> Result<Option<Duration>, Error> {
+        // That limit was the session's own already.
+        if asked.role.max_sts_ttl.is_zero() {
+            return Ok(None);
+        }
+        let limit = mount_limit(engine).await?;
+        Ok((!limit.is_zero() && limit < self.duration).then_some(limit))
+    }
+
     fn warning(&self) -> Option<String> {
         self.cut.map(|wished| {
             format!(

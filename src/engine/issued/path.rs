@@ -251,7 +251,7 @@ async fn end(engine: &Engine, request: &Request, session: &IssuedSession) -> Ans
 /// What the registers have of a name.
 enum Found {
     User(UserName, Box<IssuedUser>),
-    Session(IssuedSession),
+    Session(Box<IssuedSession>),
 }
 
 impl Found {
@@ -261,7 +261,7 @@ impl Found {
             return Ok(Some(Self::User(user, Box::new(record))));
         }
         let session = IssuedSession::named(storage, name).await?;
-        Ok(session.map(Self::Session))
+        Ok(session.map(|session| Self::Session(Box::new(session))))
     }
 
     fn shown(&self) -> JsonObject {

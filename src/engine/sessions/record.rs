@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::Holder;
 use super::denials::GRACE;
 use crate::aws::{AccessKeyId, Arn, SessionCredentials};
+use crate::engine::Engine;
 use crate::engine::stored::{date_time, seconds, unix};
 use crate::logical::{Error, JsonObject, Request, Storage, StorageError, get_json, put_json};
 
@@ -51,6 +52,10 @@ pub(in crate::engine) struct IssuedSession {
     pub(super) lease_ends_at: i64,
     /// Whether the role of ours allowed it to be cut off together with older ones.
     pub(super) revoke_older: bool,
+    /// When the host has ended its lease at the latest, in Unix seconds, where AWS lets it live longer:
+    /// whoever is in the register after that has no lease any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lease_limit_at: Option<i64>,
     #[serde(flatten)]
     pub(super) unknown: JsonObject,
 }
@@ -64,12 +69,14 @@ pub(in crate::engine) struct Opened<'a> {
     pub(in crate::engine) duration: Duration,
     pub(in crate::engine) role: &'a str,
     pub(in crate::engine) revoke_older: bool,
+    /// The host's own limit of its lease, where that is shorter than `duration`.
+    pub(in crate::engine) lease_limit: Option<Duration>,
 }
 
 /// Stores the session, before anybody gets its credentials.
 pub(in crate::engine) async fn register(
+    engine: &Engine,
     request: &Request,
-    now: OffsetDateTime,
     opened: Opened<'_>,
 ) -> Result<IssuedSession, Error> {
     if opened.user_id.is_empty() {
@@ -78,6 +85,7 @@ pub(in crate::engine) async fn register(
             opened.role
         )));
     }
+    let now = engine.clock.now();
     let expiration = opened.credentials.expiration;
     let session = IssuedSession {
         access_key_id: opened.credentials.access_key_id.to_string(),
@@ -91,12 +99,16 @@ pub(in crate::engine) async fn register(
         expires_at: expiration.unix_timestamp(),
         lease_ends_at: end_of_lease(expiration, opened.duration, now).unix_timestamp(),
         revoke_older: opened.revoke_older,
+        lease_limit_at: opened
+            .lease_limit
+            .map(|limit| (now + limit).unix_timestamp()),
         unknown: JsonObject::new(),
     };
     session
         .store(&*request.storage)
         .await
         .map_err(|error| Error::from(error).context("error writing the register of sessions"))?;
+    engine.sessions.schedule().remember(&session);
     Ok(session)
 }
 

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::denials::{Denials, PREFIX as DENIALS};
+use super::ending::end;
 use super::record::PREFIX as RECORDS;
 use super::written::{Change, Work, write};
 use super::{Holder, IssuedSession};
@@ -32,9 +33,14 @@ const IAM_LAGS: i64 = 5 * 60;
 /// How often all names are listed.
 const ROUND: Duration = Duration::from_hours(1);
 
+/// How long after its lease must be over a session that is still in the register is ended, in seconds.
+const GIVEN_UP_AFTER: i64 = 2 * 60;
+
 /// How many records are read in a tick, so that 100,000 take a round.
 const READS: usize = 2000;
 const AT_A_TIME: usize = 8;
+/// They are gathered into one change of each policy.
+const ENDED_AT_A_TIME: usize = 64;
 
 /// What is to be looked at when.
 #[derive(Debug, Default)]
@@ -45,6 +51,9 @@ pub(super) struct Schedule {
     looks: BTreeMap<String, i64>,
     /// Records that were listed, and not read yet.
     unread: Vec<String>,
+    /// Access keys of sessions that may outlive their leases, with the time in Unix seconds when none
+    /// can have one any more.
+    without_lease: BTreeMap<String, i64>,
 }
 
 impl Schedule {
@@ -52,6 +61,14 @@ impl Schedule {
     pub(super) fn look_at(&mut self, id: &str, time: i64) {
         let look = self.looks.entry(id.to_owned()).or_insert(time);
         *look = time.min(*look);
+    }
+
+    /// The session is ended some time after its lease, if that does not end it.
+    pub(super) fn remember(&mut self, session: &IssuedSession) {
+        if let Some(limit) = session.lease_limit_at {
+            let key = session.access_key_id.clone();
+            self.without_lease.insert(key, limit + GIVEN_UP_AFTER);
+        }
     }
 
     fn looked_at(&mut self, id: &str, next: Option<i64>) {
@@ -70,6 +87,7 @@ pub(in crate::engine) async fn tick(
 ) -> Result<(), Error> {
     list(engine, storage).await?;
     sweep(engine, storage, caller).await;
+    end_without_lease(engine, storage, caller).await;
     let now = engine.clock.now().unix_timestamp();
     let due: Vec<String> = {
         let schedule = engine.sessions.schedule();
@@ -122,10 +140,41 @@ async fn sweep(engine: &Engine, storage: &dyn Storage, caller: &Caller) {
                 return;
             }
             // What cannot be read now is read an hour later.
-            if let Ok(Some(session)) = IssuedSession::named(storage, &name).await
-                && session.is_over(now)
-            {
-                session.forget(storage).await;
+            match IssuedSession::named(storage, &name).await {
+                Ok(Some(session)) if session.is_over(now) => session.forget(storage).await,
+                Ok(Some(session)) => engine.sessions.schedule().remember(&session),
+                _ => {}
+            }
+        })
+        .await;
+}
+
+/// Ends sessions that have outlived their leases: the host has lost those, or given up to revoke them.
+async fn end_without_lease(engine: &Engine, storage: &dyn Storage, caller: &Caller) {
+    let now = engine.clock.now().unix_timestamp();
+    let due: Vec<String> = {
+        let schedule = engine.sessions.schedule();
+        let due = schedule.without_lease.iter();
+        let due = due.filter(|(_, time)| **time <= now);
+        due.map(|(key, _)| key.clone()).collect()
+    };
+    stream::iter(due)
+        .for_each_concurrent(ENDED_AT_A_TIME, |key| async move {
+            if Instant::now() >= caller.begin_by() {
+                return;
+            }
+            let ended = match IssuedSession::named(storage, &key).await {
+                Ok(Some(session)) => end(engine, storage, caller, &session).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            match ended {
+                Ok(()) => {
+                    engine.sessions.schedule().without_lease.remove(&key);
+                }
+                Err(error) => {
+                    tracing::warn!(access_key = key, %error, "session has outlived its lease and is not ended yet, tried again");
+                }
             }
         })
         .await;

@@ -409,7 +409,13 @@ async fn a_young_user_that_aws_does_not_know_yet_is_looked_for_until_that_is_cer
     let response = mount.contain("contain/x", json!({})).await;
 
     assert_ne!(response.data["state"], "finished");
-    mount.wait_for(id(&response)).await;
+    let why = response.data["failures"][lease.text("username")].as_str();
+    assert!(
+        why.is_some_and(|why| why.contains("AWS does not know this user")),
+        "{response:?}"
+    );
+    let told = mount.wait_for(id(&response)).await;
+    assert_eq!(told["failures"], json!({}));
     assert!(!mount.accepts(&lease));
     mount.assert_nothing_left();
 }

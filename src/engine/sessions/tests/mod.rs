@@ -15,6 +15,7 @@ use crate::aws::fake::{FakeRole, FakeUser};
 use crate::aws::{PolicyName, UserName};
 use crate::engine::testing::{Lease, TestMount};
 use crate::logical::Operation;
+use crate::logical::testing::StaticSystemView;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -345,6 +346,43 @@ async fn a_record_whose_lease_the_host_has_lost_goes_some_time_after_the_session
 
     assert_eq!(stored(&mount), [""; 0]);
     assert_eq!(writes(&mount), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_outlives_its_lease_ends_soon_after_it_though_the_host_has_given_that_up() {
+    let mut mount = mount_with(json!({"max_sts_ttl": "12h", "default_sts_ttl": "12h"})).await;
+    let system = StaticSystemView {
+        max_lease_ttl: HOUR,
+        ..StaticSystemView::default()
+    };
+    mount.restart_on(system).await;
+    let given_up = mount.generate("creds/x").await;
+    let before_the_process_died = mount.generate("creds/x").await;
+    mount.restart().await;
+    mount.wait(30 * MINUTE).await;
+    let later = mount.generate("creds/x").await;
+    let revoked = mount.generate("creds/x").await;
+    mount.revoke(&revoked).await.unwrap();
+    let all = [given_up, before_the_process_died, later];
+
+    mount.wait(31 * MINUTE).await;
+    assert_eq!(working(&mount, &all), 3);
+
+    mount.wait(2 * MINUTE).await;
+    assert_eq!(
+        all.each_ref().map(|lease| works(&mount, lease)),
+        [false, false, true]
+    );
+    // The revoked one, the first of the others, and whoever came meanwhile.
+    assert_eq!(writes(&mount), 3);
+
+    mount.wait(30 * MINUTE).await;
+    assert_eq!(working(&mount, &all), 0);
+    let records = stored(&mount);
+    assert!(
+        !records.iter().any(|key| key.starts_with("sessions/")),
+        "{records:?}"
+    );
 }
 
 #[tokio::test]
