@@ -10,10 +10,40 @@ use croner::time::{CivilDate, CivilDateTime, CivilTime, CronDateTime, Resolution
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
 use super::Engine;
+use crate::excerpt::excerpt;
+use crate::framework::{Field, FieldType, ResponseField};
 use crate::logical::{Error, if_offered};
 
 /// As in Vault.
 const SHORTEST_WINDOW: Duration = Duration::from_hours(1);
+
+pub(super) const ROTATION_SCHEDULE: Field<String> = Field::new(
+    "rotation_schedule",
+    "When to rotate the access key, as a cron expression of five fields in UTC, such as \"0 3 * * SAT\". Excludes rotation_period.",
+)
+.label("Rotation schedule");
+pub(super) const ROTATION_WINDOW: Field<Duration> = Field::new(
+    "rotation_window",
+    "How long after a time of rotation_schedule a rotation may still begin, at least 1h. What fails until then waits for the next time. 0 is without limit.",
+)
+.label("Rotation window");
+
+/// How answers show it.
+pub(super) const SHOWN_PERIOD: ResponseField = ResponseField::new(
+    "rotation_period",
+    FieldType::DurationSecond,
+    "Time from one rotation to the next",
+);
+pub(super) const SHOWN_SCHEDULE: ResponseField = ResponseField::new(
+    "rotation_schedule",
+    FieldType::String,
+    "Cron expression of the rotation, in place of rotation_period",
+);
+pub(super) const SHOWN_WINDOW: ResponseField = ResponseField::new(
+    "rotation_window",
+    FieldType::DurationSecond,
+    "How long after its times a rotation may begin",
+);
 
 /// The first pause after a rotation that failed, doubled with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -38,15 +68,23 @@ impl Schedule {
             .build();
         let cron = parser.parse(text).map_err(|error| {
             let reason = error.to_string();
-            let reason = reason.trim_end_matches('.');
+            // It repeats what was sent.
+            let reason = excerpt(reason.trim_end_matches('.')).replace(char::is_control, "?");
+            let text = excerpt(text);
             Error::invalid(format!(
                 "failed to parse provided {field}: {text:?} is not a cron expression of five fields (minute, hour, day of the month, month, day of the week, all in UTC), such as \"0 3 * * SAT\": {reason}"
             ))
         })?;
+        let parts = &cron.pattern;
+        // Of a list without a value, the library would try each minute of three thousand years.
+        let is_empty = [&parts.minutes, &parts.hours, &parts.months]
+            .iter()
+            .any(|part| part.values().is_empty());
         let schedule = Self(Box::new(cron));
-        if schedule.after(now).is_none() {
+        if is_empty || schedule.after(now).is_none() {
             return Err(Error::invalid(format!(
-                "failed to parse provided {field}: the time of {text:?} never comes"
+                "failed to parse provided {field}: the time of {:?} never comes",
+                excerpt(text)
             )));
         }
         Ok(schedule)
@@ -110,7 +148,7 @@ impl Plan {
             Self::At {
                 window: Some(window),
                 ..
-            } => now > due + *window,
+            } => now - due > *window,
         }
     }
 }
@@ -259,11 +297,16 @@ mod tests {
             "\u{0}",
             "- - - - -",
             "0 0 * * MOO",
+            ", * * * *",
+            "0 , * * *",
+            "0 0 * , *",
+            &"0 ".repeat(1000),
         ] {
             let error = Schedule::new("rotation_schedule", text, NOW).unwrap_err();
             let told = error.to_string();
             let begins = "failed to parse provided rotation_schedule: ";
             assert!(told.starts_with(begins), "{text:?}: {told}");
+            assert!(told.len() < 1000, "{told}");
         }
     }
 

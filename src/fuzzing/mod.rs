@@ -22,6 +22,7 @@ pub struct Target {
 /// All of them.
 pub const TARGETS: &[Target] = &[
     target("answers", answers),
+    target("denials", engine::fuzzing::denials),
     target("durations", go_duration::fuzzing::durations),
     target("fields", framework::fuzzing::fields),
     target("handshake", go_plugin::fuzzing::handshake),
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     target("policies", engine::fuzzing::policies),
     target("records", engine::fuzzing::records),
     target("requests", requests),
+    target("schedules", engine::fuzzing::schedules),
     target("templates", template::fuzzing::templates),
 ];
 

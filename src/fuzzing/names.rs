@@ -5,8 +5,9 @@ use std::fmt::Display;
 
 use crate::aws::{
     AccessKeyId, Arn, Endpoint, FederatedUserName, GroupName, InvalidName, MfaSerialNumber,
-    PolicyName, Region, RoleSessionName, UserName,
+    PolicyName, Region, RoleName, RoleSessionName, UserName,
 };
+use crate::engine;
 
 /// Longer than any refusal, in bytes.
 const LONG: usize = 2000;
@@ -16,9 +17,11 @@ pub(super) fn names(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    engine::fuzzing::names(text);
     kept(text, UserName::new(text));
     kept(text, GroupName::new(text));
     kept(text, PolicyName::new(text));
+    kept(text, RoleName::new(text));
     kept(text, RoleSessionName::new(text));
     kept(text, FederatedUserName::new(text));
     kept(text, AccessKeyId::new(text));

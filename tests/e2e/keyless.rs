@@ -60,7 +60,13 @@ struct Document {
     cache_control: String,
 }
 
-impl Mount<'_> {
+impl<'a> Mount<'a> {
+    /// A new one.
+    fn enable(host: &'a Host, path: &'static str) -> Self {
+        host.enable(path);
+        Self { host, path }
+    }
+
     fn issuer(&self) -> String {
         format!("{}/v1/{}", self.host.address, self.path)
     }
@@ -172,13 +178,7 @@ fn verify(arguments: &[&str], token: &str) -> Result<Value, String> {
 fn a_mount_without_a_key_gives_users_and_sessions_and_others_verify_its_tokens() {
     let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
-    for path in ["aws", "other"] {
-        fixture.host.enable(path);
-    }
-    let [mount, other] = ["aws", "other"].map(|path| Mount {
-        host: &fixture.host,
-        path,
-    });
+    let [mount, other] = ["aws", "other"].map(|path| Mount::enable(&fixture.host, path));
     mount.configure(&aws);
     aws.trust(&mount);
 
@@ -272,11 +272,7 @@ fn anybody_reads_the_documents_as_they_are_in_namespaces_too() {
 fn documents_of_before_a_roll_verify_a_token_of_after_it() {
     let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
-    fixture.host.enable("aws");
-    let mount = Mount {
-        host: &fixture.host,
-        path: "aws",
-    };
+    let mount = Mount::enable(&fixture.host, "aws");
     for algorithm in ["ES256", "RS256"] {
         mount.configure(&aws);
         if algorithm == "RS256" {
@@ -324,11 +320,7 @@ fn documents_of_before_a_roll_verify_a_token_of_after_it() {
 fn the_command_of_the_documentation_copies_the_documents_and_says_when_they_change() {
     let aws = SimulatedAws::start();
     let fixture = fixture!(registered);
-    fixture.host.enable("aws");
-    let mount = Mount {
-        host: &fixture.host,
-        path: "aws",
-    };
+    let mount = Mount::enable(&fixture.host, "aws");
     mount.configure(&aws);
     aws.trust(&mount);
     mount.issue_both();

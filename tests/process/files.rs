@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use vault_plugin_secrets_aws::pb::backend::InitializeArgs;
 
@@ -25,7 +25,7 @@ fn pipe(directory: &TempDir) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-async fn configured(host: &FakeHost, root: serde_json::Value) -> Mount {
+async fn configured(host: &FakeHost, root: Value) -> Mount {
     let mut mount = host.set_up(1, "a").await;
     mount.initialize(InitializeArgs {}).await.unwrap();
     let role = json!({
@@ -41,7 +41,11 @@ async fn configured(host: &FakeHost, root: serde_json::Value) -> Mount {
 
 /// A request for credentials has the plugin read the file; meanwhile all else is answered, and the
 /// process ends when it is told to.
-async fn holds_nobody_up(plugin: Plugin, host: FakeHost, mount: Mount, file: String) {
+async fn holds_nobody_up(environment: &[(&str, &str)], root: Value, file: &str) {
+    let identity = Identity::new();
+    let plugin = Plugin::start(&identity, environment);
+    let host = FakeHost::connect(identity, &plugin.handshake()).await;
+    let mount = configured(&host, root).await;
     for _ in 0..3 {
         let mut mount = mount.clone();
         tokio::spawn(async move {
@@ -49,7 +53,7 @@ async fn holds_nobody_up(plugin: Plugin, host: FakeHost, mount: Mount, file: Str
             mount.handle_request(read).await
         });
     }
-    let file = Path::new(&file).to_owned();
+    let file = Path::new(file).to_owned();
     let open = move || OpenOptions::new().write(true).open(file).unwrap();
     let _opened_by_both = soon(tokio::task::spawn_blocking(open)).await.unwrap();
 
@@ -68,49 +72,37 @@ async fn holds_nobody_up(plugin: Plugin, host: FakeHost, mount: Mount, file: Str
 async fn a_web_identity_token_that_hangs_holds_nobody_else_up() {
     let directory = tempfile::tempdir().unwrap();
     let file = pipe(&directory);
-    let identity = Identity::new();
     let environment = [
         ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/vault"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", &file),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
-    let plugin = Plugin::start(&identity, &environment);
-    let host = FakeHost::connect(identity, &plugin.handshake()).await;
-    let mount = configured(&host, json!({ "region": "us-east-1" })).await;
 
-    holds_nobody_up(plugin, host, mount, file).await;
+    holds_nobody_up(&environment, json!({ "region": "us-east-1" }), &file).await;
 }
 
 #[tokio::test]
 async fn a_profile_that_hangs_holds_nobody_else_up() {
     let directory = tempfile::tempdir().unwrap();
     let file = pipe(&directory);
-    let identity = Identity::new();
     let environment = [
         ("AWS_SHARED_CREDENTIALS_FILE", file.as_str()),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
-    let plugin = Plugin::start(&identity, &environment);
-    let host = FakeHost::connect(identity, &plugin.handshake()).await;
-    let mount = configured(&host, json!({ "region": "us-east-1" })).await;
 
-    holds_nobody_up(plugin, host, mount, file).await;
+    holds_nobody_up(&environment, json!({ "region": "us-east-1" }), &file).await;
 }
 
 #[tokio::test]
 async fn root_certificates_that_hang_hold_nobody_else_up() {
     let directory = tempfile::tempdir().unwrap();
     let file = pipe(&directory);
-    let identity = Identity::new();
-    let plugin = Plugin::start(&identity, &[("AWS_CA_BUNDLE", &file)]);
-    let host = FakeHost::connect(identity, &plugin.handshake()).await;
     let root = json!({
         "access_key": "AKIAABCDEFGHIJKLMNOP",
         "secret_key": "hunter2",
         "sts_endpoint": "https://127.0.0.1:1",
         "iam_endpoint": "https://127.0.0.1:1",
     });
-    let mount = configured(&host, root).await;
 
-    holds_nobody_up(plugin, host, mount, file).await;
+    holds_nobody_up(&[("AWS_CA_BUNDLE", &file)], root, &file).await;
 }

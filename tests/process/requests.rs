@@ -205,18 +205,27 @@ async fn a_panic_is_an_error_of_its_request_alone_and_does_not_say_what_it_said(
     assert!(send(&mut mount, "read", "count", "").await.is_ok());
 }
 
-#[tokio::test]
-async fn a_request_that_the_host_cancels_still_writes_down_what_it_did() {
-    let (plugin, host) = ToyPlugin::with_host().await;
-    let mut mount = host.set_up(1, "a").await;
+/// Cancels a request that has begun.
+async fn abandon(
+    plugin: &ToyPlugin,
+    mount: &mut Mount,
+    operation: &'static str,
+    path: &'static str,
+) {
     let mut abandoned = mount.clone();
-    let abandoned =
-        tokio::spawn(async move { send(&mut abandoned, "update", "slow/key", "").await });
+    let abandoned = tokio::spawn(async move { send(&mut abandoned, operation, path, "").await });
     plugin.gates.one_begins().await;
     abandoned.abort();
     assert!(abandoned.await.unwrap_err().is_cancelled());
     // The cancellation has been sent before this.
-    send(&mut mount, "read", "count", "").await.unwrap();
+    send(mount, "read", "count", "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_the_host_cancels_still_writes_down_what_it_did() {
+    let (plugin, host) = ToyPlugin::with_host().await;
+    let mut mount = host.set_up(1, "a").await;
+    abandon(&plugin, &mut mount, "update", "slow/key").await;
 
     plugin.gates.go_on.add_permits(1);
 
@@ -244,14 +253,7 @@ async fn a_request_whose_deadline_passes_still_writes_down_what_it_did() {
 async fn a_lease_that_nobody_waits_for_any_more_is_revoked() {
     let (plugin, host) = ToyPlugin::with_host().await;
     let mut mount = host.set_up(1, "a").await;
-    let mut abandoned = mount.clone();
-    let abandoned =
-        tokio::spawn(async move { send(&mut abandoned, "read", "slow-lease", "").await });
-    plugin.gates.one_begins().await;
-    abandoned.abort();
-    assert!(abandoned.await.unwrap_err().is_cancelled());
-    // The cancellation has been sent before this.
-    send(&mut mount, "read", "count", "").await.unwrap();
+    abandon(&plugin, &mut mount, "read", "slow-lease").await;
 
     plugin.gates.go_on.add_permits(1);
 

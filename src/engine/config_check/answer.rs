@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use crate::engine::stored::date_time;
 use crate::framework::{FieldType, ResponseField};
 use crate::logical::JsonObject;
 
@@ -20,8 +20,8 @@ impl Report {
     }
 
     pub(super) fn tell_time(&mut self, field: &'static str, time: Option<OffsetDateTime>) {
-        if let Some(text) = time.and_then(|time| time.format(&Rfc3339).ok()) {
-            self.tell(field, text);
+        if let Some(time) = time {
+            self.tell(field, date_time(time));
         }
     }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::engine::identity::Algorithm;
-use crate::engine::usernames;
+use crate::engine::{schedule, usernames};
 use crate::framework::{Field, FieldType, ResponseField};
 use crate::secret::SecretString;
+
+pub(super) use crate::engine::schedule::{ROTATION_SCHEDULE, ROTATION_WINDOW};
 
 pub(super) const ACCESS_KEY: Field<String> = Field::new(
     "access_key",
@@ -101,16 +103,6 @@ pub(super) const IDENTITY_TOKEN_ALGORITHM: Field<String> = Field::new(
 )
 .default(|| Algorithm::default().as_str().to_owned())
 .label("Identity token algorithm");
-pub(super) const ROTATION_SCHEDULE: Field<String> = Field::new(
-    "rotation_schedule",
-    "When to rotate the access key, as a cron expression of five fields in UTC, such as \"0 3 * * SAT\". Excludes rotation_period.",
-)
-.label("Rotation schedule");
-pub(super) const ROTATION_WINDOW: Field<Duration> = Field::new(
-    "rotation_window",
-    "How long after a time of rotation_schedule a rotation may still begin, at least 1h. What fails until then waits for the next time. 0 is without limit.",
-)
-.label("Rotation window");
 pub(super) const ROTATION_PERIOD: Field<Duration> = Field::new(
     "rotation_period",
     "Time from one rotation of the access key to the next, at least 10s. Excludes rotation_schedule.",
@@ -215,21 +207,9 @@ pub(super) const RESPONSE: &[ResponseField] = &[
         FieldType::String,
         "Id of the key that signs them now",
     ),
-    ResponseField::new(
-        "rotation_schedule",
-        FieldType::String,
-        "Cron expression of the rotation",
-    ),
-    ResponseField::new(
-        "rotation_window",
-        FieldType::DurationSecond,
-        "Window of the rotation",
-    ),
-    ResponseField::new(
-        "rotation_period",
-        FieldType::DurationSecond,
-        "Period of the rotation",
-    ),
+    schedule::SHOWN_SCHEDULE,
+    schedule::SHOWN_WINDOW,
+    schedule::SHOWN_PERIOD,
     ResponseField::new(
         "rotation_policy",
         FieldType::String,

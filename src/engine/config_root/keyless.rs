@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::RootConfig;
 use super::fields;
 use crate::engine::Engine;
 use crate::engine::clients::root_config::Misconfigured;
 use crate::engine::identity::{Algorithm, Issuer, LONGEST_TTL, SHORTEST_TTL};
+use crate::engine::stored::date_time;
 use crate::framework::FieldData;
 use crate::go_duration::GoDuration;
 use crate::logical::{Error, JsonObject, Request, StorageError};
@@ -90,7 +90,7 @@ pub(super) async fn prepare(
     {
         warnings.push(format!(
             "identity_token_algorithm counts from {} on: until then copies of the documents may be without the new key, and tokens are signed as before",
-            next.signs_from.format(&Rfc3339).unwrap_or_default()
+            date_time(next.signs_from)
         ));
     }
     Ok(warnings)

@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 pub(crate) use super::clients::root_config::{KEY, RootConfig};
 
 use self::host::Rotates;
 use super::rotate_root::Failures;
+use super::stored::date_time;
 use super::{Engine, usernames};
 use crate::framework::{Answer, FieldData, OperationDocs, Path, PathDocs};
 use crate::logical::{Error, JsonObject, Operation, Request, Response};
@@ -151,8 +151,8 @@ async fn read(engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer
         ("last_vault_rotation", last),
         ("next_vault_rotation", next),
     ] {
-        if let Some(text) = time.and_then(|time| time.format(&Rfc3339).ok()) {
-            shown.insert(name.to_owned(), Value::from(text));
+        if let Some(time) = time {
+            shown.insert(name.to_owned(), Value::from(date_time(time)));
         }
     }
     if let Some(due) = config.next_rotation {

@@ -21,9 +21,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(super) use path::{list_path, mount_path, path, status_path};
-pub(super) use work::PREFIX;
+pub(super) use work::{PREFIX, Work};
 
-use self::work::Work;
 use super::Engine;
 use crate::caller::Caller;
 use crate::logical::{Error, Storage};

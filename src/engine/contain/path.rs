@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::{Instant, timeout_at};
 
 use super::sessions::outlook;
@@ -14,6 +12,7 @@ use super::steps;
 use super::work::{Step, Work};
 use crate::engine::Engine;
 use crate::engine::roles::{self, RoleName};
+use crate::engine::stored::{date_time, unix};
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
@@ -421,10 +420,7 @@ async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answe
 }
 
 fn shown(id: &str, work: &Work) -> JsonObject {
-    let time = |seconds: i64| {
-        let moment = OffsetDateTime::from_unix_timestamp(seconds).ok();
-        moment.and_then(|moment| moment.format(&Rfc3339).ok())
-    };
+    let time = |seconds| date_time(unix(seconds));
     let state = match work.step {
         Step::Users if !work.left.is_empty() => "removing users, some of which are tried again",
         Step::Users if work.only_left && work.sessions_left => {
@@ -447,7 +443,7 @@ fn shown(id: &str, work: &Work) -> JsonObject {
             ("state", Value::from(state)),
             ("display_name", Value::from(work.display_name.as_str())),
             ("began_at", Value::from(time(work.began_at))),
-            ("finished_at", Value::from(work.finished_at.and_then(time))),
+            ("finished_at", Value::from(work.finished_at.map(time))),
             ("users", Value::from(work.users)),
             // The key of a user that is gone is dead, whatever ended it.
             (

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
@@ -13,6 +12,7 @@ use crate::engine::clients::Connected;
 use crate::engine::counters::Failed;
 use crate::engine::roles::{CredentialType, RoleName, RoleRecord};
 use crate::engine::sessions::{self, IssuedSession};
+use crate::engine::stored::date_time;
 use crate::go_duration::GoDuration;
 use crate::logical::{Error, Storage, StorageError};
 
@@ -134,7 +134,7 @@ impl<'a> Sessions<'a> {
             sessions::end_all_issued_before(engine, storage, self.caller, holder, until).await;
         match ended {
             Ok(()) => {
-                let time = until.format(&Rfc3339).unwrap_or_default();
+                let time = date_time(until);
                 self.sentences.push(format!(
                     "sessions of {holder} that were opened until {time}, whoever opened them, are denied everything from now on: AWS takes some seconds, at times longer"
                 ));

@@ -233,12 +233,14 @@ impl Run<'_> {
             }
             dealt_with += 1;
             if keys_only {
-                work.users += 1;
+                work.users = work.users.saturating_add(1);
             }
             match outcome {
-                Outcome::Done if keys_only => work.keys_ended += 1,
+                Outcome::Done if keys_only => {
+                    work.keys_ended = work.keys_ended.saturating_add(1);
+                }
                 Outcome::Done => {
-                    work.users_removed += 1;
+                    work.users_removed = work.users_removed.saturating_add(1);
                     let key = &record.access_key_id;
                     tracing::info!(%user, access_key = key, role = record.role, "IAM user of a contained role removed");
                 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::engine::stored::seconds;
 use crate::logical::{Error, JsonObject, Storage, StorageError, get_json, put_json};
 
 /// Not replicated, as the register is not: every cluster ends its own users.
@@ -53,12 +54,13 @@ pub(super) struct Failure {
 /// One containment. There is no secret in it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Work {
+pub(in crate::engine) struct Work {
     /// Empty for the whole mount.
     pub(super) role: String,
     /// Of the token that asked.
     pub(super) display_name: String,
     /// Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) began_at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) finished_at: Option<i64>,

@@ -4,12 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
-use time::format_description::well_known::Rfc3339;
 
 use super::{Asked, DEFAULT_TTL, lease};
 use crate::aws::{Arn, SessionCredentials};
 use crate::engine::Engine;
 use crate::engine::sessions::IssuedSession;
+use crate::engine::stored::date_time;
 use crate::go_duration::GoDuration;
 use crate::logical::{Error, HostError, JsonObject, Response};
 use crate::secret::ExposeSecret;
@@ -141,7 +141,7 @@ impl Session {
         let left = credentials.expiration - engine.clock.now();
         let left = plausible(left, lifetime.duration);
         let token = credentials.session_token.expose_secret();
-        let expiration = credentials.expiration.format(&Rfc3339).ok();
+        let expiration = date_time(credentials.expiration);
         let data = JsonObject::from_iter(
             [
                 (

@@ -1,15 +1,20 @@
-//! What strangers reach of the engine: policy documents, stored records and leases, and requests of
-//! a mount.
+//! What strangers reach of the engine: policy documents, stored records and leases, names, cron
+//! expressions, and requests of a mount.
 
 mod mount;
+mod names;
 mod policies;
 mod records;
+mod schedules;
 
 pub(crate) use mount::on_a_mount;
+pub(crate) use names::names;
 pub(crate) use policies::policies;
 pub(crate) use records::records;
+pub(crate) use schedules::schedules;
 
 use super::error::{failed, refused};
+use super::sessions;
 use crate::aws;
 
 /// Longer than any error that is told to a client or a host, in bytes.
@@ -21,4 +26,9 @@ pub(crate) fn told(error: &aws::Error) {
         let told = told.to_string();
         assert!(told.len() < LONG, "{} bytes", told.len());
     }
+}
+
+/// The policy of ended sessions.
+pub(crate) fn denials(data: &[u8]) {
+    sessions::fuzzing::denials(data);
 }

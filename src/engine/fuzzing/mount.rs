@@ -32,6 +32,19 @@ const STORED: &[(&str, &str)] = &[
         r#"{"credential_types":["session_token"],"max_sts_ttl":7200000000000}"#,
     ),
     (
+        "role/revocable",
+        r#"{"credential_types":["assumed_role"],"role_arns":["arn:aws:iam::111122223333:role/deploy"],"revocable_sessions":true,"revoke_older_sessions":true}"#,
+    ),
+    (
+        "issued/vault-user",
+        r#"{"making":"m","access_key_id":"AKIAVAULTUSER","role":"user","display_name":"token-alice","issued_at":1767323045,"expires_at":1767326645}"#,
+    ),
+    (
+        "sessions/ASIAREVOCABLE",
+        r#"{"access_key_id":"ASIAREVOCABLE","user_id":"AROADEPLOY:alice-abcdefghij","holder":"arn:aws:iam::111122223333:role/deploy","arn":"arn:aws:sts::111122223333:assumed-role/deploy/alice-abcdefghij","role":"revocable","issued_at":1767323045,"expires_at":1767326645,"lease_ends_at":1767326645}"#,
+    ),
+    ("contain/one", r#"{"role":"gone","step":"ended"}"#),
+    (
         "static-roles/app",
         r#"{"name":"app","username":"app","rotation_period":86400000000000}"#,
     ),

@@ -29,14 +29,13 @@ pub(super) use documents::{Document, Documents};
 pub(super) use issuer::Issuer;
 pub(super) use key::SigningKey;
 pub(super) use key_set::KeySet;
-pub(super) use record::PREFIX;
+pub(super) use record::{PREFIX, StoredKey};
 pub(super) use token::Claims;
 
 use super::kept::Kept;
 use crate::clock::Clock;
 use crate::logical::{Storage, StorageError};
 use crate::secret::SecretString;
-use record::StoredKey;
 
 /// The lifetime of a token, unless `identity_token_ttl` says another one.
 pub(super) const DEFAULT_TTL: Duration = Duration::from_mins(5);

@@ -17,7 +17,7 @@ pub(in crate::engine) const PREFIX: &str = "identity-keys/";
 
 /// The record of a key; what of it we do not know is kept.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct StoredKey {
+pub(in crate::engine) struct StoredKey {
     algorithm: String,
     #[serde(with = "secret::stored")]
     private_key: SecretString,

@@ -34,3 +34,5 @@ pub(super) use record::{IssuedUser, PREFIX, lifetime};
 pub(super) use removal::{end, end_key, end_unregistered};
 pub(super) use sweep::{Register, sweep};
 pub(super) use watch::KEY as WATCH_KEY;
+#[cfg(any(test, feature = "test-util"))]
+pub(super) use watch::Noted;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use super::making::condemn;
@@ -18,7 +17,7 @@ use crate::engine::Engine;
 use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::roles;
 use crate::engine::sessions::{self, IssuedSession};
-use crate::engine::stored::unix;
+use crate::engine::stored::{date_time, unix};
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
@@ -188,8 +187,13 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
             })
             .buffer_unordered(READS_AT_A_TIME);
         while let Some(record) = records.next().await {
-            if let Some((name, found)) = record? {
-                info.insert(name, Value::Object(found.shown()));
+            match record {
+                Ok(Some((name, found))) => {
+                    info.insert(name, Value::Object(found.shown()));
+                }
+                // A record that cannot be read must not hide another one.
+                Ok(None) | Err(StorageError::Decode { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -321,7 +325,7 @@ async fn find(storage: &dyn Storage, caller: &Caller, name: &str) -> Result<Opti
 }
 
 fn shown(user: &UserName, record: &IssuedUser) -> JsonObject {
-    let time = |seconds| unix(seconds).format(&Rfc3339).unwrap_or_default();
+    let time = |seconds| date_time(unix(seconds));
     let mut shown = JsonObject::new();
     for (name, value) in [
         ("username", user.to_string()),

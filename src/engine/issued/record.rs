@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::aws::UserName;
 use crate::engine::Engine;
 use crate::engine::config_lease::LeaseConfig;
-use crate::engine::stored::unix;
+use crate::engine::stored::{seconds, unix};
 use crate::logical::{Error, HostError, JsonObject, Storage, StorageError, get_json, put_json};
 
 /// Not replicated, as the WAL is not: every cluster makes and removes its own users.
@@ -32,10 +32,13 @@ pub(in crate::engine) struct IssuedUser {
     /// Of the token that asked; may be empty.
     pub(in crate::engine) entity_id: String,
     /// Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(in crate::engine) issued_at: i64,
     /// Until when the present lease can live, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(in crate::engine) expires_at: i64,
     /// When this was stored, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) stored_at: i64,
     #[serde(flatten)]
     pub(super) unknown: JsonObject,

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use super::record::IssuedUser;
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::engine::stored::unix;
+use crate::engine::stored::{seconds, unix};
 use crate::logical::{Error, HostError, Storage, get_json, put_json};
 
 /// Where it is noted down. Not replicated, as the register is not.
@@ -38,8 +38,10 @@ const SET: Duration = Duration::from_mins(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hold {
     /// Records that were stored before then, or in that second, wait.
+    #[serde(deserialize_with = "seconds")]
     since: i64,
     /// Until then.
+    #[serde(deserialize_with = "seconds")]
     until: i64,
 }
 
@@ -55,8 +57,9 @@ impl Hold {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Noted {
+pub(in crate::engine) struct Noted {
     /// When somebody looked last, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     seen: i64,
     /// The mount was closed in order, and may have been handed over.
     closed: bool,

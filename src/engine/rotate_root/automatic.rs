@@ -123,7 +123,7 @@ pub(in crate::engine) async fn rotate_due(
         Ok(_) => Ok(()),
         Err(error @ Error::ReadOnly(_)) => Err(error),
         Err(error) => {
-            failures.count += 1;
+            failures.count = failures.count.saturating_add(1);
             let wait = wait_after(failures.count);
             failures.try_again = Some(engine.clock.now() + wait);
             failures.last_error = error.to_string();

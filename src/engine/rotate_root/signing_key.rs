@@ -2,7 +2,6 @@
 //! provider: by hand, and by the host's timer.
 
 use serde_json::Value;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::timeout_at;
 
 use crate::aws::{ErrorKind, Sts as _};
@@ -11,6 +10,7 @@ use crate::engine::Engine;
 use crate::engine::clients::root_config::RootConfig;
 use crate::engine::error::explain;
 use crate::engine::schedule::is_ours;
+use crate::engine::stored::date_time;
 use crate::logical::{Error, JsonObject, Response, Storage};
 
 /// Gives the turn to the next key, if whoever verifies tokens knows it; answers with its id.
@@ -30,7 +30,7 @@ pub(super) async fn roll(
     if now < known_from {
         return Err(Error::invalid(format!(
             "the next signing key is too young, so nothing was changed: copies of the documents may be without it until {}, when it can take over (to cut off all credentials of this mount now, take the identity provider out of the trust policy of role_arn at AWS)",
-            known_from.format(&Rfc3339).unwrap_or_default()
+            date_time(known_from)
         )));
     }
     let token = identity

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Holder;
+use crate::engine::stored::seconds;
 use crate::logical::{JsonObject, Storage, StorageError, get_json, put_json};
 
 /// Not replicated, as the records of sessions are not.
@@ -24,7 +25,7 @@ const WAITING: usize = 1000;
 /// What must be denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Denials {
+pub(in crate::engine) struct Denials {
     /// The holder's ARN.
     pub(super) holder: String,
     /// Those of its sessions that were ended, oldest ending first.
@@ -35,6 +36,7 @@ pub(super) struct Denials {
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) others: usize,
     /// When this, or AWS's policy, was changed last, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) changed_at: i64,
     /// AWS was seen to deny just this.
     pub(super) settled: bool,
@@ -47,8 +49,10 @@ pub(super) struct Denials {
 pub(super) struct Denied {
     pub(super) user_id: String,
     /// By AWS's clock, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) issued_at: i64,
     /// By whichever clock is later, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) expires_at: i64,
     /// Whether it may be cut off with older ones where there is no room for its name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -59,8 +63,10 @@ pub(super) struct Denied {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CutOff {
     /// Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) before: i64,
     /// When those that were meant have ended by themselves, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) expires_at: i64,
 }
 

@@ -7,6 +7,7 @@ use crate::aws::{self, Arn, ErrorKind, Iam, PolicyName, RoleName, UserName};
 use crate::caller::Caller;
 use crate::engine::busy;
 use crate::engine::clients::Connected;
+use crate::excerpt::excerpt;
 use crate::logical::Error;
 
 /// An AWS role or user that has sessions of ours.
@@ -25,10 +26,17 @@ enum Name {
 impl Holder {
     /// The role or user of that ARN.
     pub(in crate::engine) fn of(arn: &str) -> Result<Self, Error> {
+        let sent = excerpt(arn);
         let invalid = |reason: &dyn std::fmt::Display| {
-            Error::invalid(format!("sessions of {arn} cannot be ended: {reason}"))
+            Error::invalid(format!("sessions of {sent} cannot be ended: {reason}"))
         };
         let arn = Arn::of_any_service(arn).map_err(|error| invalid(&error))?;
+        // Else what is stored of it would be in a folder.
+        if [arn.partition(), arn.account()].concat().contains('/') {
+            return Err(invalid(
+                &"there is a / before the resource, which AWS has in no ARN of a role or user",
+            ));
+        }
         let (kind, path) = arn.resource().split_once('/').unwrap_or_default();
         let last = path.rsplit('/').next().unwrap_or_default();
         let name = match kind {
@@ -215,6 +223,7 @@ mod tests {
             "arn:aws:iam::111122223333:root",
             "arn:aws:sts::111122223333:assumed-role/deploy/x",
             "arn:aws:iam::111122223333:role/",
+            "arn:aws:iam::1111/2222:role/deploy",
             "deploy",
         ] {
             let error = Holder::of(arn).unwrap_err().to_string();

@@ -21,6 +21,8 @@
 
 mod denials;
 mod ending;
+#[cfg(any(test, feature = "test-util"))]
+pub(super) mod fuzzing;
 mod holder;
 mod names;
 mod policy;
@@ -30,6 +32,8 @@ mod tests;
 mod tick;
 mod written;
 
+#[cfg(any(test, feature = "test-util"))]
+pub(super) use denials::Denials;
 pub(super) use denials::PREFIX as DENIALS_PREFIX;
 pub(super) use ending::{Endings, end, end_all_issued_before, is_being_ended};
 pub(super) use holder::Holder;

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Holder;
 use super::denials::{CutOff, Denials, Denied, GRACE};
-use crate::engine::stored::unix;
+use crate::engine::stored::{date_time, unix};
 
 /// What the statements are called.
 const ENDED: &str = "EndedSessions";
@@ -59,7 +59,7 @@ impl Policy {
             }
         }
         let ours: Value = serde_json::from_str(&policy.document(holder)).ok()?;
-        (ours == document).then_some(policy)
+        (ours == document && !policy.is_empty()).then_some(policy)
     }
 }
 
@@ -74,7 +74,7 @@ fn statement(sid: &str, condition: &Value) -> Value {
 }
 
 fn issued_before(before: i64, holder: &Holder) -> Value {
-    let time = unix(before).format(&Rfc3339).unwrap_or_default();
+    let time = date_time(unix(before));
     let mut condition = json!({"DateLessThan": {"aws:TokenIssueTime": time}});
     if let Some(ids) = holder.ids_of_sessions() {
         condition["StringLike"] = json!({"aws:userid": ids});

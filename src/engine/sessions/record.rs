@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::Holder;
 use super::denials::{Denied, GRACE};
 use crate::aws::{AccessKeyId, Arn, SessionCredentials};
 use crate::engine::Engine;
+use crate::engine::stored::{date_time, seconds, unix};
 use crate::logical::{Error, JsonObject, Request, Storage, StorageError, get_json, put_json};
 
 /// Not replicated, as the WAL is not: every cluster ends its own sessions.
@@ -41,11 +41,14 @@ pub(in crate::engine) struct IssuedSession {
     /// Of the token that asked; may be empty.
     pub(super) entity_id: String,
     /// By AWS's clock, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) issued_at: i64,
     /// By AWS's clock, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) expires_at: i64,
     /// The end of its lease if nobody ends it before, in Unix seconds: our clock may show another time
     /// than AWS's.
+    #[serde(deserialize_with = "seconds")]
     pub(super) lease_ends_at: i64,
     /// Its end by whichever of the two clocks is later, in Unix seconds.
     pub(super) ends_at: i64,
@@ -196,10 +199,7 @@ impl IssuedSession {
 
     /// What operators see.
     pub(in crate::engine) fn shown(&self) -> JsonObject {
-        let time = |seconds| {
-            let time = OffsetDateTime::from_unix_timestamp(seconds);
-            time.ok().and_then(|time| time.format(&Rfc3339).ok())
-        };
+        let time = |seconds| date_time(unix(seconds));
         let name = self.user_id.split_once(':').map_or("", |(_, name)| name);
         let arn = Arn::new(&self.arn);
         JsonObject::from_iter(

@@ -68,7 +68,8 @@ impl Schedule {
     pub(super) fn remember(&mut self, session: &IssuedSession) {
         if let Some(limit) = session.lease_limit_at {
             let key = session.access_key_id.clone();
-            self.without_lease.insert(key, limit + GIVEN_UP_AFTER);
+            let time = limit.saturating_add(GIVEN_UP_AFTER);
+            self.without_lease.insert(key, time);
         }
     }
 

@@ -151,7 +151,7 @@ fn refused(holder: &Holder, error: &aws::Error) -> Error {
 }
 
 /// Enters what AWS denies and nobody remembers, for as long as such a session can live.
-fn adopt(denials: &mut Denials, present: &Policy, holder: &Holder, now: i64) -> bool {
+pub(super) fn adopt(denials: &mut Denials, present: &Policy, holder: &Holder, now: i64) -> bool {
     let longest = i64::try_from(holder.longest_session().as_secs()).unwrap_or(i64::MAX);
     let expires_at = now.saturating_add(longest);
     let unknown: Vec<_> = present

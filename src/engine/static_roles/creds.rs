@@ -9,16 +9,15 @@ use std::time::Duration;
 
 use futures_util::try_join;
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::NAME;
 use super::record::{StaticCredentials, StaticRole};
-use crate::engine::Engine;
+use crate::engine::stored::date_time;
+use crate::engine::{Engine, schedule};
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
 };
-use crate::logical::{Error, JsonObject, Operation, Request, Response};
+use crate::logical::{JsonObject, Operation, Request, Response};
 use crate::secret::ExposeSecret;
 
 /// What `ttl` says while a rotation is due: the host's timer ticks about once a minute, and clients
@@ -39,21 +38,9 @@ const RESPONSE: &[ResponseField] = &[
         FieldType::Time,
         "When this access key was made",
     ),
-    ResponseField::new(
-        "rotation_period",
-        FieldType::DurationSecond,
-        "Time from one rotation to the next",
-    ),
-    ResponseField::new(
-        "rotation_schedule",
-        FieldType::String,
-        "Cron expression of the rotation, in place of rotation_period",
-    ),
-    ResponseField::new(
-        "rotation_window",
-        FieldType::DurationSecond,
-        "How long after its times a rotation may begin",
-    ),
+    schedule::SHOWN_PERIOD,
+    schedule::SHOWN_SCHEDULE,
+    schedule::SHOWN_WINDOW,
     ResponseField::new(
         "ttl",
         FieldType::DurationSecond,
@@ -128,14 +115,8 @@ async fn read(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
         ("last_vault_rotation", last_rotation),
     ] {
         if let Some(time) = time {
-            answer.insert(name.to_owned(), rfc3339(time)?);
+            answer.insert(name.to_owned(), Value::from(date_time(time)));
         }
     }
     Ok(Some(Response::data(answer)))
-}
-
-pub(super) fn rfc3339(time: OffsetDateTime) -> Result<Value, Error> {
-    time.format(&Rfc3339)
-        .map(Value::from)
-        .map_err(|error| Error::internal(format!("{time} has no form in RFC 3339: {error}")))
 }

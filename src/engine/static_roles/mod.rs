@@ -46,6 +46,9 @@ use self::record::ROLES;
 use super::Engine;
 use super::key_rotation::too_late;
 use super::locks::NameLocks;
+use super::schedule::{
+    ROTATION_SCHEDULE, ROTATION_WINDOW, SHOWN_PERIOD, SHOWN_SCHEDULE, SHOWN_WINDOW,
+};
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -158,16 +161,6 @@ const ROTATION_PERIOD: Field<Duration> = Field::new(
     "Time from one rotation of the access key to the next, such as 24h or 86400 (seconds); at least a minute. A change counts from now on. This or rotation_schedule is required.",
 )
 .label("Rotation period");
-const ROTATION_SCHEDULE: Field<String> = Field::new(
-    "rotation_schedule",
-    "When to rotate the access key, as a cron expression of five fields in UTC, such as \"0 3 * * SAT\". Excludes rotation_period.",
-)
-.label("Rotation schedule");
-const ROTATION_WINDOW: Field<Duration> = Field::new(
-    "rotation_window",
-    "How long after a time of rotation_schedule a rotation may still begin, at least 1h. What fails until then waits for the next time. 0 is without limit.",
-)
-.label("Rotation window");
 const ASSUME_ROLE_ARN: Field<String> = Field::new(
     "assume_role_arn",
     "ARN of the AWS role to assume when the IAM user is in another account than the engine's own.",
@@ -193,21 +186,9 @@ const RESPONSE: &[ResponseField] = &[
     ResponseField::new("name", FieldType::String, "Name of the static role"),
     ResponseField::new("id", FieldType::String, "AWS's own id of the IAM user"),
     ResponseField::new("username", FieldType::String, "Name of the IAM user"),
-    ResponseField::new(
-        "rotation_period",
-        FieldType::DurationSecond,
-        "Time from one rotation to the next",
-    ),
-    ResponseField::new(
-        "rotation_schedule",
-        FieldType::String,
-        "Cron expression of the rotation, in place of rotation_period",
-    ),
-    ResponseField::new(
-        "rotation_window",
-        FieldType::DurationSecond,
-        "How long after its times a rotation may begin",
-    ),
+    SHOWN_PERIOD,
+    SHOWN_SCHEDULE,
+    SHOWN_WINDOW,
     ResponseField::new(
         "assume_role_arn",
         FieldType::String,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::NAME;
-use super::creds::rfc3339;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::Rotation;
 use crate::aws::limit::Class;
 use crate::engine::Engine;
+use crate::engine::stored::date_time;
 use crate::framework::{
     Answer, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
 };
@@ -91,7 +91,10 @@ async fn rotate_now(engine: Arc<Engine>, request: Request, data: FieldData) -> A
                 "access_key".to_owned(),
                 Value::from(rotated.credentials.access_key),
             ),
-            ("expiration".to_owned(), rfc3339(rotated.expiration)?),
+            (
+                "expiration".to_owned(),
+                Value::from(date_time(rotated.expiration)),
+            ),
         ]),
         warnings: rotated.warnings,
         ..Response::default()

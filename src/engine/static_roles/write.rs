@@ -9,13 +9,13 @@ use super::accounts::CrossAccount;
 use super::record::{StaticCredentials, StaticRole};
 use super::rotation::{Rotation, refuse_claimed};
 use super::{
-    ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, EXTERNAL_ID, NAME, ROTATION_PERIOD,
-    ROTATION_SCHEDULE, ROTATION_WINDOW, SINGLE_KEY, USERNAME, answer,
+    ASSUME_ROLE_ARN, ASSUME_ROLE_SESSION_NAME, EXTERNAL_ID, NAME, ROTATION_PERIOD, SINGLE_KEY,
+    USERNAME, answer,
 };
 use crate::aws::limit::Class;
 use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::engine::schedule::{self, Schedule};
+use crate::engine::schedule::{self, ROTATION_SCHEDULE, ROTATION_WINDOW, Schedule};
 use crate::framework::{Answer, Field, FieldData, FieldValue};
 use crate::logical::{Error, Request, Storage};
 

@@ -10,10 +10,10 @@ mod tests;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 
 use self::look::{Fate, Found, Nobodys, look};
 use super::Engine;
+use super::stored::date_time;
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField,
 };
@@ -103,7 +103,6 @@ async fn tidy(engine: Arc<Engine>, request: Request, data: FieldData) -> Answer 
 }
 
 fn answer(found: Found, dry_run: bool) -> Response {
-    let time = |time: time::OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
     let mut warnings = found.warnings;
     let mut told = |what: &str, all: Vec<Nobodys>| {
         if all.len() > TOLD {
@@ -115,7 +114,7 @@ fn answer(found: Found, dry_run: bool) -> Response {
         let told = all.into_iter().take(TOLD).map(|one| {
             let mut shown = JsonObject::from_iter([
                 (one.kind.0.to_owned(), Value::from(one.kind.1)),
-                ("since".to_owned(), Value::from(time(one.since))),
+                ("since".to_owned(), Value::from(date_time(one.since))),
                 ("outcome".to_owned(), Value::from(one.fate.to_string())),
             ]);
             if let Some(tagged) = one.tagged {

@@ -34,11 +34,7 @@ fn region(region: &str) -> ClientConfig {
     ClientConfig {
         region: Some(Region::new(region).unwrap()),
         max_retries: Some(0),
-        credentials: CredentialSource::Static {
-            access_key_id: AccessKeyId::new("AKIA1").unwrap(),
-            secret_access_key: "hunter2".into(),
-            session_token: None,
-        },
+        credentials: key(),
         ..ClientConfig::default()
     }
 }

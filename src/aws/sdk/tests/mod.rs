@@ -32,12 +32,16 @@ fn config(server: &Server) -> ClientConfig {
         endpoint: Some(Endpoint::new(server.url()).unwrap()),
         region: Some(Region::new("eu-central-1").unwrap()),
         max_retries: Some(0),
-        credentials: CredentialSource::Static {
-            access_key_id: AccessKeyId::new("AKIA1").unwrap(),
-            secret_access_key: "hunter2".into(),
-            session_token: None,
-        },
+        credentials: key(),
         ..ClientConfig::default()
+    }
+}
+
+fn key() -> CredentialSource {
+    CredentialSource::Static {
+        access_key_id: AccessKeyId::new("AKIA1").unwrap(),
+        secret_access_key: "hunter2".into(),
+        session_token: None,
     }
 }
 

@@ -439,10 +439,23 @@ async fn a_template_of_a_here_document_gives_names_without_the_end_of_its_line()
     assert_eq!(name.len(), 22, "{name:?}");
 }
 
+/// Each of them on a mount that has nothing yet, with a refusal that begins so; and nothing is stored.
+async fn all_are_refused(table: &[(Value, &str)]) {
+    for (sent, expected) in table {
+        let mount = TestMount::new().await;
+
+        let error = mount.write_error("config/root", sent.clone()).await;
+
+        assert!(matches!(error, Error::Invalid(_)), "{sent}: {error:?}");
+        assert!(error.to_string().starts_with(expected), "{sent}: {error}");
+        assert_eq!(mount.storage().keys(), [""; 0], "{sent}");
+    }
+}
+
 #[tokio::test]
 async fn what_can_never_work_is_refused_and_nothing_is_stored() {
     let arn = "arn:aws:iam::123456789012:role/x";
-    for (sent, expected) in [
+    all_are_refused(&[
         (
             json!({"region": "US East"}),
             "region in config/root: region \"US East\" must consist of lower-case letters, digits and hyphens, such as us-east-1",
@@ -515,20 +528,13 @@ async fn what_can_never_work_is_refused_and_nothing_is_stored() {
             json!({"rotation_window": 60}),
             "cannot use rotation_window without rotation_schedule",
         ),
-    ] {
-        let mount = TestMount::new().await;
-
-        let error = mount.write_error("config/root", sent.clone()).await;
-
-        assert!(matches!(error, Error::Invalid(_)), "{sent}: {error:?}");
-        assert!(error.to_string().starts_with(expected), "{sent}: {error}");
-        assert_eq!(mount.storage().keys(), [""; 0], "{sent}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
 async fn times_and_roles_that_can_never_work_are_refused_and_nothing_is_stored() {
-    for (sent, expected) in [
+    all_are_refused(&[
         (
             json!({"rotation_period": 9}),
             "rotation_period: must be at least 10 seconds, not 9",
@@ -557,15 +563,8 @@ async fn times_and_roles_that_can_never_work_are_refused_and_nothing_is_stored()
             json!({"assume_role_arn": "arn:aws:iam::111122223333:role/x", "assume_role_session_name": "a b"}),
             "assume_role_session_name in config/root: ",
         ),
-    ] {
-        let mount = TestMount::new().await;
-
-        let error = mount.write_error("config/root", sent.clone()).await;
-
-        assert!(matches!(error, Error::Invalid(_)), "{sent}: {error:?}");
-        assert!(error.to_string().starts_with(expected), "{sent}: {error}");
-        assert_eq!(mount.storage().keys(), [""; 0], "{sent}");
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]

@@ -69,6 +69,13 @@ async fn users_are_listed_in_pages_that_tell_what_is_known_of_each() {
     assert_eq!(page["key_info"][&users[2]]["role"], "x");
     assert_eq!(page["key_info"].as_object().unwrap().len(), 2);
 
+    let broken = format!("issued/{}", users[3]);
+    mount.store_elsewhere(&broken, "[]").await;
+    let page = list(&mount, json!({"after": users[1], "limit": 2})).await;
+    assert_eq!(page["keys"], json!(users[2..4]));
+    assert_eq!(page["key_info"][&users[2]]["role"], "x");
+    assert_eq!(page["key_info"].get(&users[3]), None);
+
     let end = list(&mount, json!({"after": users[4], "limit": "2"})).await;
     assert_eq!(end, json!({}));
 }
