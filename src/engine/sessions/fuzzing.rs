@@ -78,6 +78,9 @@ fn become_a_policy(mut denials: Denials, present: &Policy, holder: &Holder) {
     adopt(&mut denials, present, holder, now);
     assert!(!adopt(&mut denials, present, holder, now), "adopted twice");
     for may_cut_off in [false, true] {
+        for session in &mut denials.sessions {
+            session.may_cut_off = may_cut_off;
+        }
         let plan = planned(&denials, present, holder, may_cut_off);
         let mut cut = denials.clone();
         if let Some(cut_off) = plan.cut_off {
@@ -100,7 +103,7 @@ fn become_a_policy(mut denials: Denials, present: &Policy, holder: &Holder) {
 fn planned(denials: &Denials, present: &Policy, holder: &Holder, may_cut_off: bool) -> Plan {
     let now = denials.changed_at;
     let room = holder.room().saturating_sub(denials.others);
-    let plan = Plan::of(denials, present, holder, room, may_cut_off, now);
+    let plan = Plan::of(denials, present, holder, room, false, now);
     let document = plan.policy.document(holder);
     if !plan.policy.is_empty() {
         let read = Policy::read(&document, holder);
