@@ -113,7 +113,12 @@ fn containment_ends_users_by_their_keys_first_and_then_sessions_by_their_time() 
     host.cli(&["write", "-f", "aws/contain/"]).succeeded();
 
     assert_eq!(working(&aws, &out), 0);
-    assert_eq!(order_of(&aws.aws.calls()), ["keys", "sessions", "users"]);
+    let order = order_of(&aws.aws.calls());
+    let of_keys = order.iter().take_while(|one| **one == "keys").count();
+    assert!(of_keys >= 3, "{order:?}");
+    let of_users = order.iter().position(|one| *one == "users");
+    let of_sessions = order.iter().rposition(|one| *one == "sessions");
+    assert!(of_sessions < of_users, "{order:?}");
     assert!(aws.aws.iam_users().is_empty());
     let status = wait_for("the containment to end", A_ROLLBACK, || {
         let ids = host.list("aws/contain-status").succeeded();
@@ -134,7 +139,7 @@ fn containment_ends_users_by_their_keys_first_and_then_sessions_by_their_time() 
     assert_eq!(working(&aws, &out), 0);
 }
 
-/// What was ended, in the order in which that began, if it was ended at one go each.
+/// What was ended, in the order in which that began; a removal may look for keys again.
 fn order_of(calls: &[Call]) -> Vec<&'static str> {
     let ends = calls.iter().filter_map(|call| match call.operation {
         "iam:DeleteAccessKey" => Some("keys"),
@@ -142,9 +147,7 @@ fn order_of(calls: &[Call]) -> Vec<&'static str> {
         "iam:DeleteUser" => Some("users"),
         _ => None,
     });
-    let mut order: Vec<_> = ends.collect();
-    order.dedup();
-    order
+    ends.collect()
 }
 
 #[test]
