@@ -75,11 +75,13 @@ impl Connected {
         const SOON: Duration = Duration::from_secs(3);
         let ask = async {
             let sts = self.sts.choose(caller).await.ok()?.beginning();
+            // Before the answer, which may take its time: rather a little too far ahead.
+            let asked = clock.now();
             let told = match sts.get_caller_identity().await {
                 Ok(identity) => identity.aws_time,
                 Err(error) => error.aws_time(),
             };
-            Some(told? - clock.now())
+            Some(told? - asked)
         };
         timeout(SOON, ask).await.ok().flatten()
     }
