@@ -114,7 +114,7 @@ fn the_alert_rules_are_yaml_of_prometheus_form() {
 
     let alerts: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
     let rules = alerts["groups"][0]["rules"].as_array().expect("rules");
-    assert_eq!(rules.len(), 4);
+    assert_eq!(rules.len(), 5);
     for rule in rules {
         for field in ["alert", "expr", "for"] {
             assert!(rule[field].is_string(), "{field}: {rule}");

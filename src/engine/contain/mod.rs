@@ -5,13 +5,17 @@
 //! little of it is done before the request is answered, and the rest at the ticks of the host's timer,
 //! in this life of the mount or the next. What is done twice does no harm.
 //!
-//! - `path`: what is asked and what is told of it;
+//! - `path`: what is asked, and answered at once;
+//! - `look`: what would be done, counted and named;
+//! - `status`: how far it is;
 //! - `work`: what is stored of it;
 //! - `steps`: how it is done;
 //! - `sessions`: the one place where sessions are ended.
 
+mod look;
 mod path;
 mod sessions;
+mod status;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -20,12 +24,17 @@ mod work;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub(super) use path::{list_path, mount_path, path, status_path};
+pub(super) use path::{mount_path, path};
+pub(super) use status::{list_path, status_path};
 pub(super) use work::{PREFIX, Work};
 
 use super::Engine;
 use crate::caller::Caller;
 use crate::logical::{Error, Storage};
+
+/// How many records are read before it is seen whether there is time for more.
+const PAGE: usize = 500;
+const READS_AT_A_TIME: usize = 32;
 
 /// What is known in memory of the works of one mount.
 #[derive(Debug, Default)]

@@ -4,81 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::look::dry_run;
 use super::sessions::outlook;
+use super::status::{STATUS, shown};
 use super::steps;
-use super::work::{Step, Work};
+use super::work::Work;
 use crate::engine::Engine;
 use crate::engine::roles::{self, RoleName};
-use crate::engine::stored::{date_time, unix};
 use crate::framework::{
     Answer, Field, FieldData, FieldType, OperationDocs, Path, PathDocs, ResponseField, wal,
 };
-use crate::logical::{Error, JsonObject, Operation, Request, Response, Storage, StorageError};
+use crate::logical::{Error, Operation, Request, Response, Storage, StorageError};
 
 const DRY_RUN: Field<bool> = Field::new(
     "dry_run",
     "Only tell how many IAM users and registered sessions there are, who has them and their names, and change nothing.",
 )
 .label("Dry run");
-const ID: Field<String> = Field::new("id", "Id of the work, as contain/ answered it.");
-
 /// How long a call that has begun is waited for beyond the time of the first stretch.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// How many roles are disabled at a time.
 const ROLES_AT_A_TIME: usize = 16;
-
-/// A dry run names so many holders.
-const HOLDERS: usize = 100;
-
-const STATUS: &[ResponseField] = &[
-    ResponseField::new("id", FieldType::String, "Id of the work"),
-    ResponseField::new(
-        "role",
-        FieldType::String,
-        "The role; empty for the whole mount",
-    ),
-    ResponseField::new(
-        "state",
-        FieldType::String,
-        "What is going on: ending access keys, ending sessions, removing users or finished",
-    ),
-    ResponseField::new(
-        "display_name",
-        FieldType::String,
-        "Display name of the token that asked",
-    ),
-    ResponseField::new("began_at", FieldType::Time, "When it was asked for"),
-    ResponseField::new(
-        "finished_at",
-        FieldType::Time,
-        "When all was done; null before",
-    ),
-    ResponseField::new(
-        "users",
-        FieldType::Int,
-        "How many IAM users were found so far",
-    ),
-    ResponseField::new(
-        "keys_ended",
-        FieldType::Int,
-        "How many of their access keys AWS does not accept any more",
-    ),
-    ResponseField::new("users_removed", FieldType::Int, "How many of them are gone"),
-    ResponseField::new(
-        "failures",
-        FieldType::Map,
-        "Why users were not ended at the last try, at most 20 by their names; they are tried again each minute",
-    ),
-    ResponseField::new(
-        "sessions",
-        FieldType::CommaStringSlice,
-        "What is to be known of sessions",
-    ),
-];
 
 const ANSWER: &[ResponseField] = &[
     STATUS[0],
@@ -114,15 +63,6 @@ const ANSWER: &[ResponseField] = &[
     ),
 ];
 
-const LIST_RESPONSE: &[ResponseField] = &[
-    ResponseField::new(
-        "keys",
-        FieldType::CommaStringSlice,
-        "Ids of the works, the last 20 that have ended among them",
-    ),
-    ResponseField::new("key_info", FieldType::Map, "How far each is"),
-];
-
 pub(in crate::engine) fn path() -> Path<Engine> {
     Path::new("contain/{name@}")
         .field(&roles::NAME)
@@ -155,44 +95,6 @@ pub(in crate::engine) fn mount_path() -> Path<Engine> {
                 roles and the engine's own access key are not touched: rotate them. With \
                 dry_run=true it counts and names, and changes nothing.",
             operation_suffix: "mount",
-        })
-}
-
-pub(in crate::engine) fn status_path() -> Path<Engine> {
-    Path::new("contain-status/{id}")
-        .field(&ID)
-        .on_with(
-            Operation::Read,
-            OperationDocs {
-                response: STATUS,
-                of_active_node: true,
-                ..OperationDocs::NONE
-            },
-            read,
-        )
-        .docs(PathDocs {
-            synopsis: "Tell how far a containment is.",
-            description: "What contain/ has begun under that id: how many users were found, how \
-                many of their keys are ended, how many of them are gone, and why not the others.",
-            operation_suffix: "contain-status",
-        })
-}
-
-pub(in crate::engine) fn list_path() -> Path<Engine> {
-    Path::new("contain-status/?")
-        .on_with(
-            Operation::List,
-            OperationDocs {
-                response: LIST_RESPONSE,
-                of_active_node: true,
-                ..OperationDocs::NONE
-            },
-            list,
-        )
-        .docs(PathDocs {
-            synopsis: "List the containments.",
-            description: "The ids of all that go on, and of the last 20 that have ended.",
-            operation_suffix: "contain-status",
         })
 }
 
@@ -370,90 +272,4 @@ async fn of_sessions(
             "{count} roles of this mount give sessions: those of assumed_role and federation_token end with all others of their AWS role or user, those of session_token live until they end by themselves (contain-status/ tells of each)"
         )),
     })
-}
-
-async fn dry_run(storage: &dyn Storage, request: &Request, work: &Work) -> Result<Response, Error> {
-    let found = steps::look(storage, &request.caller, work).await?;
-    let mut holders: Vec<_> = found.holders.into_iter().collect();
-    holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    holders.truncate(HOLDERS);
-    let holders: JsonObject = holders
-        .into_iter()
-        .map(|(holder, count)| (holder, Value::from(count)))
-        .collect();
-    let mut response = Response::data(JsonObject::from_iter([
-        ("dry_run".to_owned(), Value::from(true)),
-        ("role".to_owned(), Value::from(work.role.as_str())),
-        ("users".to_owned(), Value::from(found.users)),
-        ("usernames".to_owned(), Value::from(found.names)),
-        ("holders".to_owned(), Value::from(holders)),
-        (
-            "registered_sessions".to_owned(),
-            Value::from(found.sessions),
-        ),
-    ]));
-    if !found.whole {
-        let warning = "the register could not be read whole, or not in the time for this request: there may be more users and sessions";
-        response.warnings.push(warning.to_owned());
-    }
-    Ok(response)
-}
-
-async fn read(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer {
-    let id = data.value(&ID);
-    let work = Work::load(&*request.storage, &id).await?;
-    Ok(work.map(|work| Response::data(shown(&id, &work))))
-}
-
-async fn list(_engine: Arc<Engine>, request: Request, _data: FieldData) -> Answer {
-    let mut works = Work::all(&*request.storage).await?;
-    works.sort_by_key(|(_, work)| work.began_at);
-    let info: JsonObject = works
-        .iter()
-        .map(|(id, work)| (id.clone(), Value::from(shown(id, work))))
-        .collect();
-    let mut response = Response::list(works.into_iter().map(|(id, _)| id).collect());
-    if !info.is_empty() {
-        response.data.insert("key_info".to_owned(), json!(info));
-    }
-    Ok(Some(response))
-}
-
-fn shown(id: &str, work: &Work) -> JsonObject {
-    let time = |seconds| date_time(unix(seconds));
-    let state = match work.step {
-        Step::Users if !work.left.is_empty() => "removing users, some of which are tried again",
-        Step::Users if work.only_left && work.sessions_left => {
-            "ending sessions, some of which are tried again"
-        }
-        step => step.state(),
-    };
-    let failures: JsonObject = work
-        .failures
-        .iter()
-        .map(|failure| {
-            let reason = Value::from(failure.error.as_str());
-            (failure.username.clone(), reason)
-        })
-        .collect();
-    JsonObject::from_iter(
-        [
-            ("id", Value::from(id)),
-            ("role", Value::from(work.role.as_str())),
-            ("state", Value::from(state)),
-            ("display_name", Value::from(work.display_name.as_str())),
-            ("began_at", Value::from(time(work.began_at))),
-            ("finished_at", Value::from(work.finished_at.map(time))),
-            ("users", Value::from(work.users)),
-            // The key of a user that is gone is dead, whatever ended it.
-            (
-                "keys_ended",
-                Value::from(work.keys_ended.max(work.users_removed)),
-            ),
-            ("users_removed", Value::from(work.users_removed)),
-            ("failures", json!(failures)),
-            ("sessions", Value::from(work.sessions.clone())),
-        ]
-        .map(|(key, value)| (key.to_owned(), value)),
-    )
 }

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use time::{Duration, OffsetDateTime};
 use tokio::time::Instant;
 
+use super::{PAGE, READS_AT_A_TIME};
 use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::engine::clients::Connected;
@@ -18,10 +19,6 @@ use crate::logical::{Error, Storage, StorageError};
 
 /// How far AWS's clock may be ahead of ours where it does not tell.
 const CLOCK_TOLERANCE: Duration = Duration::MINUTE;
-
-/// How many records are read before it is seen whether there is time for more, and how many at once.
-const PAGE: usize = 500;
-const READS_AT_A_TIME: usize = 32;
 
 /// The end of sessions that were opened until some moment, holder by holder.
 pub(super) struct Sessions<'a> {

@@ -1,13 +1,12 @@
 //! How a containment is done: page by page through the register, each page stored when it is done.
 
-use std::collections::BTreeMap;
-
 use futures_util::{StreamExt, stream};
 use time::Duration;
 use tokio::time::Instant;
 
 use super::sessions::Sessions;
-use super::work::{LEFT, Step, Work};
+use super::work::{Step, Work};
+use super::{PAGE, READS_AT_A_TIME};
 use crate::aws::UserName;
 use crate::aws::limit::{Class, LimitedIam};
 use crate::caller::Caller;
@@ -16,13 +15,8 @@ use crate::engine::clients::Connected;
 use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::issued::{self, IssuedUser};
 use crate::engine::roles;
-use crate::engine::sessions::{self, IssuedSession};
 use crate::engine::stored::unix;
 use crate::logical::{Error, Storage, StorageError};
-
-/// How many records are read before it is stored how far the work is.
-const PAGE: usize = 500;
-const READS_AT_A_TIME: usize = 32;
 
 /// One call for each key; the limiter knows what AWS takes.
 const KEYS_AT_A_TIME: usize = 32;
@@ -349,98 +343,7 @@ impl Run<'_> {
 }
 
 /// Whether the user was given out before the work began, and by its role.
-fn is_about(work: &Work, record: &IssuedUser) -> bool {
+pub(super) fn is_about(work: &Work, record: &IssuedUser) -> bool {
     let began = unix(work.began_at) + CLOCK_TOLERANCE;
     work.is_about(&record.role) && record.issued_at() <= began
-}
-
-/// What a containment would find: how many users, some of their names, how many sessions that are
-/// known, and who has how many.
-pub(super) struct Found {
-    pub(super) users: usize,
-    pub(super) names: Vec<String>,
-    pub(super) sessions: usize,
-    pub(super) holders: BTreeMap<String, usize>,
-    /// Whether there was time to read the whole register.
-    pub(super) whole: bool,
-}
-
-/// Looks, and changes nothing.
-pub(super) async fn look(
-    storage: &dyn Storage,
-    caller: &Caller,
-    work: &Work,
-) -> Result<Found, Error> {
-    let mut names = storage
-        .list(issued::PREFIX)
-        .await
-        .map_err(|error| Error::from(error).context("error listing issued users"))?;
-    names.sort_unstable();
-    let mut found = Found {
-        users: 0,
-        names: Vec::new(),
-        sessions: 0,
-        holders: BTreeMap::new(),
-        whole: true,
-    };
-    for page in names.chunks(PAGE) {
-        if Instant::now() >= caller.begin_by() {
-            found.whole = false;
-            break;
-        }
-        let mut records = stream::iter(0..page.len())
-            .map(|at| async move { IssuedUser::named(storage, &page[at]).await })
-            .buffered(READS_AT_A_TIME);
-        while let Some(record) = records.next().await {
-            let (user, record) = match record {
-                Ok(Some(record)) => record,
-                Ok(None) => continue,
-                // One that cannot be read hides no other.
-                Err(error) => {
-                    tracing::warn!(%error, "record of an IAM user cannot be read");
-                    found.whole = false;
-                    continue;
-                }
-            };
-            if !is_about(work, &record) {
-                continue;
-            }
-            found.users += 1;
-            if found.names.len() < LEFT {
-                found.names.push(user.to_string());
-            }
-            *found.holders.entry(record.display_name).or_default() += 1;
-        }
-    }
-    look_at_sessions(storage, caller, work, &mut found).await?;
-    Ok(found)
-}
-
-async fn look_at_sessions(
-    storage: &dyn Storage,
-    caller: &Caller,
-    work: &Work,
-    found: &mut Found,
-) -> Result<(), Error> {
-    let names = storage
-        .list(sessions::PREFIX)
-        .await
-        .map_err(|error| Error::from(error).context("error listing issued sessions"))?;
-    for page in names.chunks(PAGE) {
-        if Instant::now() >= caller.begin_by() {
-            found.whole = false;
-            break;
-        }
-        let mut records = stream::iter(0..page.len())
-            .map(|at| IssuedSession::named(storage, &page[at]))
-            .buffered(READS_AT_A_TIME);
-        while let Some(record) = records.next().await {
-            let Some(session) = record? else { continue };
-            if work.is_about(&session.role) && !session.has_ended(unix(work.began_at)) {
-                found.sessions += 1;
-                *found.holders.entry(session.display_name).or_default() += 1;
-            }
-        }
-    }
-    Ok(())
 }
