@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::denials::Denials;
+use super::denials::{Denials, GRACE};
 use super::policy::{Plan, Policy};
 use super::written::adopt;
 use super::{Holder, alone};
@@ -77,16 +77,13 @@ fn become_a_policy(mut denials: Denials, present: &Policy, holder: &Holder) {
     let now = denials.changed_at;
     adopt(&mut denials, present, holder, now);
     assert!(!adopt(&mut denials, present, holder, now), "adopted twice");
-    for may_cut_off in [false, true] {
-        for session in &mut denials.sessions {
-            session.may_cut_off = may_cut_off;
-        }
-        let plan = planned(&denials, present, holder, may_cut_off);
+    for own_role in [false, true] {
+        let plan = planned(&denials, present, holder, own_role);
         let mut cut = denials.clone();
         if let Some(cut_off) = plan.cut_off {
             cut.cut(cut_off);
         }
-        let again = planned(&cut, &plan.policy, holder, may_cut_off);
+        let again = planned(&cut, &plan.policy, holder, own_role);
         assert!(
             again.policy.user_ids.is_superset(&plan.policy.user_ids),
             "{plan:?} became {again:?}"
@@ -100,10 +97,10 @@ fn become_a_policy(mut denials: Denials, present: &Policy, holder: &Holder) {
 }
 
 /// The plan, in which nothing is lost that must be denied.
-fn planned(denials: &Denials, present: &Policy, holder: &Holder, may_cut_off: bool) -> Plan {
+fn planned(denials: &Denials, present: &Policy, holder: &Holder, own_role: bool) -> Plan {
     let now = denials.changed_at;
     let room = holder.room().saturating_sub(denials.others);
-    let plan = Plan::of(denials, present, holder, room, false, now);
+    let plan = Plan::of(denials, present, holder, room, own_role, now);
     let document = plan.policy.document(holder);
     if !plan.policy.is_empty() {
         let read = Policy::read(&document, holder);
@@ -118,6 +115,13 @@ fn planned(denials: &Denials, present: &Policy, holder: &Holder, may_cut_off: bo
         fits(&plan.policy) || plan.policy == only_the_time,
         "{room} characters have room: {document}"
     );
+    let known = denials
+        .cut_off
+        .filter(|known| known.expires_at + GRACE > now);
+    let mut alive = denials.sessions.iter().filter(|session| {
+        !session.has_ended(now) && !known.is_some_and(|known| known.covers(session))
+    });
+    let may_cut_off = !own_role && alive.any(|session| session.may_cut_off);
     assert!(!may_cut_off || plan.left_out.is_empty() || !fits(&only_the_time));
     for session in &denials.sessions {
         let id = &session.user_id;

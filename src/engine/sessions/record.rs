@@ -51,6 +51,7 @@ pub(in crate::engine) struct IssuedSession {
     #[serde(deserialize_with = "seconds")]
     pub(super) lease_ends_at: i64,
     /// Its end by whichever of the two clocks is later, in Unix seconds.
+    #[serde(deserialize_with = "seconds")]
     pub(super) ends_at: i64,
     /// Whether the role of ours allowed it to be cut off together with older ones.
     pub(super) revoke_older: bool,
