@@ -180,9 +180,7 @@ async fn revoke_uncounted(engine: &Engine, request: &Request, secret: &Secret) -
             return Ok(None);
         }
         // A lease that the host could not keep has no time, and nobody has ended its user before.
-        if secret.lease.issue_time.is_some()
-            && ending.has_left_the_register(&*request.storage).await?
-        {
+        if secret.lease.issue_time.is_some() && ending.has_left_the_register(storage).await? {
             tracing::debug!(user = %ending.user, "IAM user of the revoked lease was removed before");
             return Ok(None);
         }

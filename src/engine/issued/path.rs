@@ -179,11 +179,7 @@ async fn list(_engine: Arc<Engine>, request: Request, data: FieldData) -> Answer
         let mut records = stream::iter(names.clone())
             .map(|name| async move {
                 let found = Found::named(storage, &name).await;
-                match found {
-                    // One that cannot be read hides no other.
-                    Err(StorageError::Decode { .. }) => Ok(None),
-                    found => found.map(|found| Some((name, found?))),
-                }
+                found.map(|found| Some((name, found?)))
             })
             .buffer_unordered(READS_AT_A_TIME);
         while let Some(record) = records.next().await {
