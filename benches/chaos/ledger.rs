@@ -159,10 +159,15 @@ impl Ledger {
         self.book().grants[grant].story.push(Note { at, what });
     }
 
-    /// The host renewed it upon a request of `asked`.
+    /// The host renewed it upon a request of `asked`. Where the lease ended while that was under way, hosts
+    /// revoke it all the same.
     pub(crate) fn renewed(&self, grant: usize, asked: Duration, seconds: u64) {
+        let now = self.now();
         let mut book = self.book();
         let grant = &mut book.grants[grant];
+        if now > grant.good_until {
+            return;
+        }
         // The end never comes nearer.
         grant.good_until = grant.good_until.max(asked + Duration::from_secs(seconds));
     }
