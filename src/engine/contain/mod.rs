@@ -22,15 +22,16 @@ mod tests;
 mod work;
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) use path::{mount_path, path};
 pub(super) use status::{list_path, status_path};
 pub(super) use work::{PREFIX, Work};
 
 use super::Engine;
+use super::roles::{self, RoleName, RoleRecord};
 use crate::caller::Caller;
-use crate::logical::{Error, Storage};
+use crate::logical::{Error, Storage, StorageError};
 
 /// How many records are read before it is seen whether there is time for more.
 const PAGE: usize = 500;
@@ -115,6 +116,18 @@ impl Contain {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.contain.state().busy.remove(&self.id);
+    }
+}
+
+/// The role; none where it cannot be read, which must hold up nothing.
+async fn readable_role(
+    engine: &Engine,
+    storage: &dyn Storage,
+    name: &RoleName,
+) -> Result<Option<Arc<RoleRecord>>, StorageError> {
+    match roles::load(engine, storage, name).await {
+        Err(StorageError::Decode { .. }) => Ok(None),
+        role => role,
     }
 }
 

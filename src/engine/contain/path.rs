@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::look::dry_run;
+use super::readable_role;
 use super::sessions::outlook;
 use super::status::{STATUS, shown};
 use super::steps;
@@ -254,11 +255,7 @@ async fn of_sessions(
 ) -> Result<Option<String>, Error> {
     let mut giving = Vec::new();
     for name in roles {
-        let role = match roles::load(engine, storage, name).await {
-            Err(StorageError::Decode { .. }) => None,
-            role => role?,
-        };
-        if let Some(role) = role {
+        if let Some(role) = readable_role(engine, storage, name).await? {
             let sentences = outlook(name, &role);
             if !sentences.is_empty() {
                 giving.push(sentences.join("; "));

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::sessions::Sessions;
 use super::work::{Step, Work};
-use super::{PAGE, READS_AT_A_TIME};
+use super::{PAGE, READS_AT_A_TIME, readable_role};
 use crate::aws::UserName;
 use crate::aws::limit::{Class, LimitedIam};
 use crate::caller::Caller;
@@ -16,7 +16,7 @@ use crate::engine::counters::{Failed, RevokedBy};
 use crate::engine::issued::{self, IssuedUser};
 use crate::engine::roles;
 use crate::engine::stored::unix;
-use crate::logical::{Error, Storage, StorageError};
+use crate::logical::{Error, Storage};
 
 /// One call for each key; the limiter knows what AWS takes.
 const KEYS_AT_A_TIME: usize = 32;
@@ -303,11 +303,7 @@ impl Run<'_> {
             if !work.is_about(name.as_str()) {
                 continue;
             }
-            let role = match roles::load(engine, storage, &name).await {
-                Err(StorageError::Decode { .. }) => None,
-                role => role?,
-            };
-            if let Some(role) = role {
+            if let Some(role) = readable_role(engine, storage, &name).await? {
                 sessions.end_those_of(self.clients, &name, &role).await?;
             }
         }

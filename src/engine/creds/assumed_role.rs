@@ -32,10 +32,7 @@ pub(super) async fn generate(
     }
     let warnings = Vec::from_iter(other_name(asked, &name));
     let lifetime = Lifetime::of(engine, asked).await?;
-    let lease_limit = match &holder {
-        Some(_) => lifetime.lease_limit(engine, asked).await?,
-        None => None,
-    };
+    let lease_limit = lifetime.lease_limit(engine, asked).await?;
     let sts = clients.sts(&request.caller).await?;
     let assumed = sts
         .assume_role(AssumeRole {

@@ -32,10 +32,7 @@ pub(super) async fn generate(
     let name = clients.names.federated_user(&*engine.clock)?;
     let lifetime = Lifetime::of(engine, asked).await?;
     let holder = own_user(&clients, request, asked).await?;
-    let lease_limit = match &holder {
-        Some(_) => lifetime.lease_limit(engine, asked).await?,
-        None => None,
-    };
+    let lease_limit = lifetime.lease_limit(engine, asked).await?;
     let name = match &holder {
         Some(_) => alone(&name)?,
         None => name,

@@ -76,14 +76,14 @@ impl Lifetime {
         })
     }
 
-    /// The host's own limit of the lease, where the session is to live longer.
+    /// The host's own limit of the lease, where the session is to live longer and can be ended.
     pub(super) async fn lease_limit(
         &self,
         engine: &Engine,
         asked: &Asked,
     ) -> Result<Option<Duration>, Error> {
-        // That limit was the session's own already.
-        if asked.role.max_sts_ttl.is_zero() {
+        // Without max_sts_ttl that limit was the session's own already.
+        if !asked.role.revocable_sessions || asked.role.max_sts_ttl.is_zero() {
             return Ok(None);
         }
         let limit = mount_limit(engine).await?;

@@ -201,7 +201,9 @@ async fn strip(
     if unknown && parts.is_empty() {
         return None;
     }
-    if let Some(key) = key.map(Part::AccessKey)
+    // Where every list was answered, the one of keys is known.
+    let is_whole = missing.is_empty() && failure.is_ok();
+    if let Some(key) = key.filter(|_| !is_whole).map(Part::AccessKey)
         && !parts.contains(&key)
     {
         // First on the wire, and the first whose failure is told.

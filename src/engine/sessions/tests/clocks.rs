@@ -2,12 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{HOUR, MINUTE, mount, policy, stored};
+use super::{HOUR, MINUTE, end_on, mount, policy, stored};
 use crate::aws::{AccessKeyId, Arn, SessionCredentials};
-use crate::caller::Caller;
 use crate::clock::Clock as _;
-use crate::engine::counters::RevokedBy;
-use crate::engine::sessions::{Holder, Opened, end, register};
+use crate::engine::sessions::{Holder, Opened, register};
 use crate::engine::testing::TestMount;
 use crate::logical::Operation;
 
@@ -32,16 +30,7 @@ async fn open_and_end(mount: &TestMount, aws_time: OffsetDateTime) {
     let request = mount.request(Operation::Read, "creds/x", serde_json::json!({}));
     let engine = mount.another_engine();
     let session = register(&engine, &request, opened).await.unwrap();
-    let caller = Caller::host(None);
-    end(
-        &engine,
-        mount.storage(),
-        &caller,
-        &session,
-        RevokedBy::Lease,
-    )
-    .await
-    .unwrap();
+    end_on(&engine, mount, &session).await;
 }
 
 #[tokio::test]

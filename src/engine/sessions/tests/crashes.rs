@@ -2,11 +2,9 @@
 
 use serde_json::json;
 
-use super::{HOUR, MINUTE, mount, mount_with, policy, stored, working, works, writes};
+use super::{HOUR, MINUTE, end_on, mount, mount_with, policy, stored, working, works, writes};
 use crate::aws::fake::{Fault, FaultRule};
-use crate::caller::Caller;
-use crate::engine::counters::RevokedBy;
-use crate::engine::sessions::{IssuedSession, end};
+use crate::engine::sessions::IssuedSession;
 use crate::engine::testing::{Lease, TestMount};
 use crate::logical::Storage;
 
@@ -106,16 +104,7 @@ async fn end_elsewhere(mount: &TestMount, lease: &Lease) {
     let engine = mount.another_engine();
     let session = IssuedSession::of_lease(&lease.secret.internal_data);
     let session = session.unwrap().unwrap();
-    let caller = Caller::host(None);
-    end(
-        &engine,
-        mount.storage(),
-        &caller,
-        &session,
-        RevokedBy::Lease,
-    )
-    .await
-    .unwrap();
+    end_on(&engine, mount, &session).await;
 }
 
 #[tokio::test(start_paused = true)]

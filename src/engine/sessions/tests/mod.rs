@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 use crate::aws::fake::{FakeRole, FakeUser};
 use crate::aws::{PolicyName, UserName};
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::engine::counters::RevokedBy;
+use crate::engine::sessions::{IssuedSession, end};
 use crate::engine::testing::{Lease, TestMount};
 use crate::logical::Operation;
 use crate::logical::testing::StaticSystemView;
@@ -76,6 +80,14 @@ fn policy(mount: &TestMount) -> Option<(PolicyName, String)> {
     policies
         .into_iter()
         .find(|(name, _)| name.as_str().starts_with("vault-ended-sessions-"))
+}
+
+/// A node ends the session.
+async fn end_on(engine: &Engine, mount: &TestMount, session: &IssuedSession) {
+    let caller = Caller::host(None);
+    end(engine, mount.storage(), &caller, session, RevokedBy::Lease)
+        .await
+        .unwrap();
 }
 
 /// How often the policy was written.
